@@ -137,3 +137,20 @@ weft delete authorizationpolicy shop >/dev/null
 weft delete pa default >/dev/null
 expect_eq "without it" "$(ask 4 stranger pod-tcp)" 200
 expect_eq "nothing is left in the kernel" "$(map_dump authz_rules | jq length) $(map_dump authz_pods | jq length)" "0 0"
+
+# An address of the pod's that no Pod tells of is the pod's all the same.
+apply <<<"$STRICT"
+echo "address add 10.244.0.33/32 dev eth0" | ip_in web
+echo "route add 10.244.0.33/32 dev veth3" | ip_in node
+own() { in_ns "$1" curl -s -o /dev/null -w '%{http_code} %{exitcode}' --max-time $((5 * SLOWER)) http://10.244.0.33:7070/ || true; }
+expect_eq "an address that no Pod tells of" "$(own stranger), $(own client)" "000 7, 200 0"
+
+# Pods that name no node are those of the node that is told of them.
+rules_pods | apply
+expect_eq "pods that name no node" "$(ask 4 stranger pod-bare) $(ask 4 client pod-bare)" "refused 200"
+
+# One that calls before weftd has been told of it.
+weftd_stop
+weftd_start --node-name here --enrol all
+weft delete pod client >/dev/null
+expect_eq "a caller that weftd has not been told of yet" "$(ask 4 client pod-bare) $(ask 4 caller pod-bare)" "200 refused"

@@ -344,7 +344,7 @@ static bool is_too_much(struct compile_index *x, size_t count, enum compile_http
 			const struct tables *from)
 {
 	/* Of AuthorizationPolicies and mutual TLS the tables have much that hangs on pods. */
-	return count > COMPILE_PATCH_MAX || authorized_any(&x->mesh) || mutual_in_use(&x->mesh) ||
+	return count > COMPILE_PATCH_MAX || authorized_any(&x->mesh) ||
 	       x->patches++ == PATCHES_MAX ||
 	       (from->http ? x->policies : http == COMPILE_HTTP_ALWAYS);
 }

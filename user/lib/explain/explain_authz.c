@@ -23,9 +23,7 @@ static bool is_in_mesh(const struct explain_authz *x, const struct object *pod)
 
 static bool is_here(const struct explain_authz *x, const struct object *pod)
 {
-	const char *node = pod->pod.node_name;
-
-	return !x->objects->node || !node || !*node || str_eq(node, x->objects->node);
+	return pod_is_on(pod, x->objects->node);
 }
 
 static int add_peers(struct explain_authz *x)

@@ -20,29 +20,6 @@ static __u32 mode_at(struct http_compiler *c, const struct object *pod, unsigned
 	return modes[mutual_mode(c->mesh, pod, port, &by)];
 }
 
-/* What has portLevelMtls. */
-struct policies {
-	TABLE(const struct object *) list;
-};
-
-static int gather_policies(struct http_compiler *c, struct policies *out)
-{
-	const struct refs *rules = &c->mesh->rules;
-
-	for (size_t i = 0; i < rules->count; i++) {
-		const struct object **slot;
-
-		if (rules->items[i]->kind != KIND_PEER_AUTHENTICATION ||
-		    !rules->items[i]->peer.ports.count)
-			continue;
-		slot = table_push(&out->list);
-		if (!slot)
-			return -ENOMEM;
-		*slot = rules->items[i];
-	}
-	return 0;
-}
-
 struct ports {
 	TABLE(struct hs_workload_port) rows;
 };
@@ -67,27 +44,22 @@ static int compare_ports(const void *a, const void *b)
 				  : (int)y->requests - (int)x->requests;
 }
 
-/* Those of the policies at which something else is in force than elsewhere. */
-static int gather_levels(struct http_compiler *c, const struct policies *policies,
-			 const struct object *pod, __u32 mode, struct ports *out)
+/* Those at which something else is in force than elsewhere. */
+static int gather_levels(struct http_compiler *c, const struct object *pod, __u32 mode,
+			 struct ports *out)
 {
+	const struct object *o = peers_strict(&c->mesh->peers, pod).ports;
 	int r = 0;
 
-	for (size_t i = 0; i < policies->list.count; i++) {
-		const struct object *o = policies->list.items[i];
-
-		if (!str_eq(o->meta.namespace, pod->meta.namespace))
-			continue;
-		for (size_t k = 0; k < o->peer.ports.count && !r; k++)
-			if (mode_at(c, pod, o->peer.ports.items[k].port) != mode)
-				r = add_port(c, out, pod, o->peer.ports.items[k].port, false);
-	}
+	for (size_t i = 0; o && i < o->peer.ports.count && !r; i++)
+		if (mode_at(c, pod, o->peer.ports.items[i].port) != mode)
+			r = add_port(c, out, pod, o->peer.ports.items[i].port, false);
 	return r;
 }
 
 /* What weft-proxy gets for the pod, if it is here, and what portLevelMtls names. */
-static int gather_ports(struct http_compiler *c, const struct policies *policies,
-			const struct object *pod, __u32 mode, struct ports *out)
+static int gather_ports(struct http_compiler *c, const struct object *pod, __u32 mode,
+			struct ports *out)
 {
 	const struct mutual_inbound *in;
 	size_t count = mutual_inbound_of(c->mesh, pod, &in);
@@ -96,7 +68,7 @@ static int gather_ports(struct http_compiler *c, const struct policies *policies
 	for (size_t i = 0; i < count && !r; i++)
 		r = add_port(c, out, pod, in[i].port, in[i].requests);
 	if (!r)
-		r = gather_levels(c, policies, pod, mode, out);
+		r = gather_levels(c, pod, mode, out);
 	if (!r && out->rows.count)
 		qsort(out->rows.items, out->rows.count, sizeof(*out->rows.items), compare_ports);
 	return r;
@@ -139,13 +111,12 @@ static bool is_new_address(struct http_compiler *c, const struct object *pod, si
 	return true;
 }
 
-static int add_pod(struct http_compiler *c, const struct policies *policies,
-		   const struct object *pod)
+static int add_pod(struct http_compiler *c, const struct object *pod)
 {
 	struct hs_workload row = { .here = mutual_is_here(c->mesh, pod),
 				   .mode = mode_at(c, pod, 0) };
 	struct ports ports = { 0 };
-	int r = gather_ports(c, policies, pod, row.mode, &ports);
+	int r = gather_ports(c, pod, row.mode, &ports);
 
 	row.identity = identity_of(c, pod);
 	row.ports = write_ports(c, &ports);
@@ -166,17 +137,14 @@ static int compare_rows(const void *a, const void *b)
 int http_workloads_write(struct http_compiler *c)
 {
 	const struct mesh *mesh = c->mesh;
-	struct policies policies = { 0 };
 	__u32 count;
-	int r;
+	int r = 0;
 
 	if (!mutual_in_use(mesh))
 		return 0;
-	r = gather_policies(c, &policies);
 	for (size_t i = 0; i < mesh->pods.count && !r; i++)
 		if (mutual_has(c->mesh, mesh->pods.items[i]))
-			r = add_pod(c, &policies, mesh->pods.items[i]);
-	free(policies.list.items);
+			r = add_pod(c, mesh->pods.items[i]);
 	count = http_build_count(&c->build, HS_WORKLOADS);
 	if (!r && count)
 		qsort(http_build_row(&c->build, HS_WORKLOADS, 0), count, sizeof(struct hs_workload),

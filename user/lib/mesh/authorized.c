@@ -66,24 +66,12 @@ int authorized_index(struct mesh *mesh)
 
 /* ---- ports ---- */
 
-static bool has_labels(const struct object *pod, const struct kvs *selector)
-{
-	for (size_t i = 0; i < selector->count; i++) {
-		bool found = false;
-
-		for (size_t k = 0; k < pod->meta.labels.count && !found; k++)
-			found = str_eq(pod->meta.labels.items[k].key, selector->items[i].key) &&
-				str_eq(pod->meta.labels.items[k].value, selector->items[i].value);
-		if (!found)
-			return false;
-	}
-	return selector->count;
-}
-
 bool authorized_backs(const struct authorized_pod *p, const struct object *service)
 {
+	const struct kvs *selector = &service->service.selector;
+
 	return p->authorized && str_eq(p->pod->meta.namespace, service->meta.namespace) &&
-	       has_labels(p->pod, &service->service.selector);
+	       selector->count && labels_hold(&p->pod->meta.labels, selector);
 }
 
 /* What is not HTTP/1 weft-proxy does not speak: it is judged as a connection, where the pod is. */

@@ -223,6 +223,9 @@ struct home *mesh_home(struct mesh *mesh, const char *ns);
 /* A finished pod's address may belong to another one by now, and those of the node share the
  * node's. */
 bool pod_has_address(const struct object *pod);
+/* Whether it runs on the node of that name. Without a name (offline) any does, and so does a rule
+ * file's Pod that names no node. */
+bool pod_is_on(const struct object *pod, const char *node);
 /* A Service without an address of its own, whose endpoints clients call themselves. */
 bool service_is_headless(const struct service_spec *s);
 /* The labels that subsets tell an endpoint by; NULL: none are known. */

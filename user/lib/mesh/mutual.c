@@ -2,31 +2,7 @@
 #include "lib/mesh/mutual.h"
 
 #include "lib/mesh/enrol.h"
-
-static bool asks(const struct traffic_policy *p)
-{
-	return p->tls && p->tls->mode == CLIENT_TLS_ISTIO_MUTUAL;
-}
-
-static bool policy_asks(const struct dr_policy *p)
-{
-	if (asks(&p->policy))
-		return true;
-	for (size_t i = 0; i < p->ports.count; i++)
-		if (asks(&p->ports.items[i].policy))
-			return true;
-	return false;
-}
-
-static bool rule_asks(const struct destination_rule *dr)
-{
-	if (policy_asks(&dr->policy))
-		return true;
-	for (size_t i = 0; i < dr->subsets.count; i++)
-		if (policy_asks(&dr->subsets.items[i].policy))
-			return true;
-	return false;
-}
+#include "lib/mesh/mutual_ports.h"
 
 int mutual_index(struct mesh *mesh)
 {
@@ -39,7 +15,7 @@ int mutual_index(struct mesh *mesh)
 		r = peers_settle(&mesh->peers);
 	mesh->mutual = mesh->peers.strict;
 	for (size_t i = 0; i < mesh->destination_rules.count && !mesh->mutual; i++)
-		mesh->mutual = rule_asks(&mesh->destination_rules.items[i]->dr);
+		mesh->mutual = rule_asks_mutual(mesh->destination_rules.items[i], 0);
 	return r;
 }
 

@@ -13,11 +13,7 @@
 
 bool mutual_is_here(const struct mesh *mesh, const struct object *pod)
 {
-	const char *node = pod->pod.node_name;
-
-	/* A rule file's Pod may say nothing of it: then it is one of the node that is told of it.
-	 */
-	return !mesh->node || !node || !*node || str_eq(node, mesh->node);
+	return pod_is_on(pod, mesh->node);
 }
 
 enum mutual_place mutual_place(struct mesh *mesh, const struct addr *addr,

@@ -14,7 +14,7 @@ enum mutual_place {
 	MUTUAL_ELSEWHERE, /* a pod of the mesh on another node */
 };
 
-/* Whether a pod is of this node; without a node's name all are. */
+/* Whether a pod is of this node: pod_is_on(). */
 bool mutual_is_here(const struct mesh *mesh, const struct object *pod);
 /* *pod: the one that has the address; NULL: none, or it is not in the mesh. */
 enum mutual_place mutual_place(struct mesh *mesh, const struct addr *addr,

@@ -77,6 +77,13 @@ bool pod_has_address(const struct object *o)
 	       !o->pod.host_network;
 }
 
+bool pod_is_on(const struct object *pod, const char *node)
+{
+	const char *is = pod->pod.node_name;
+
+	return !node || !is || !*is || str_eq(is, node);
+}
+
 static size_t count_addresses(const struct mesh *mesh)
 {
 	size_t i, n = 0;

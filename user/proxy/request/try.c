@@ -219,12 +219,7 @@ static enum step try_broken(struct request *rq)
 		[TARGET_NOT_IN_MESH] = FAIL_NOT_IN_MESH,
 	};
 
-	enum target_broken broken = rq->target.tls.broken;
-
-	/* It is the caller's certificate that mutual TLS lacks. */
-	if (broken == TARGET_NO_CLIENT && rq->target.tls.peer)
-		broken = TARGET_NO_IDENTITY;
-	return request_try_failed(rq, why[broken]);
+	return request_try_failed(rq, why[rq->target.tls.broken]);
 }
 
 enum step request_try(struct request *rq)

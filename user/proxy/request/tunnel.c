@@ -104,8 +104,7 @@ static enum step broken(struct tunnel *t)
 	enum target_broken why = t->target.tls.broken;
 
 	t->details = details[why];
-	return not_connected(t, why == TARGET_NO_IDENTITY || t->target.tls.peer ? OUTCOME_ABANDONED
-										: OUTCOME_CONNECT);
+	return not_connected(t, why == TARGET_NO_IDENTITY ? OUTCOME_ABANDONED : OUTCOME_CONNECT);
 }
 
 static enum step reach(struct tunnel *t)

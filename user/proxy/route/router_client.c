@@ -75,12 +75,13 @@ static struct http_span name_for(const struct router_plan *p, const struct hs_cl
 	return hs_span(s, c->host);
 }
 
-static void speak(struct tls_client *client, struct target_tls *out)
+/* `lack`: what is wrong where there is no client. */
+static void speak(struct tls_client *client, enum target_broken lack, struct target_tls *out)
 {
 	if (client)
 		out->client = tls_client_ref(client);
 	else
-		out->broken = TARGET_NO_CLIENT;
+		out->broken = lack;
 }
 
 static void speak_by_row(const struct router_plan *p, const struct hs_cluster *c,
@@ -92,7 +93,7 @@ static void speak_by_row(const struct router_plan *p, const struct hs_cluster *c
 	out->tls = (struct target_tls){ .name = name.at,
 					.name_len = name.len,
 					.check = tls->check_host && p->decision.authority.len };
-	speak(name.len > TLS_CLIENT_NAME_MAX ? NULL : client, &out->tls);
+	speak(name.len > TLS_CLIENT_NAME_MAX ? NULL : client, TARGET_NO_CLIENT, &out->tls);
 }
 
 /* ---- mutual TLS between workloads ---- */
@@ -114,7 +115,7 @@ static void speak_as_caller(const struct router_plan *p, const struct hs_workloa
 	}
 	out->tls = (struct target_tls){ .name = "", .peer = hs_text(s, peer->identity) };
 	speak(client_of_identity(v, &v->identities[row], own ? hs_span(s, own->identity) : gateway),
-	      &out->tls);
+	      TARGET_NO_IDENTITY, &out->tls);
 }
 
 /* Between pods of one node the kernel carries what is said, and knows both. `wanted`: a rule asks

@@ -18,8 +18,9 @@
 /* Why no TLS can be spoken with an endpoint where it has to be: then nothing is. */
 enum target_broken {
 	TARGET_TLS_GOOD,
-	TARGET_NO_CLIENT,   /* there is no certificate for it, or none that is good */
-	TARGET_NO_IDENTITY, /* mutual TLS: the caller is no workload of this node's */
+	TARGET_NO_CLIENT, /* there is no certificate for it, or none that is good */
+	/* mutual TLS: the caller is no workload of this node's, or has no certificate yet */
+	TARGET_NO_IDENTITY,
 	TARGET_NOT_IN_MESH, /* mutual TLS: the endpoint is no workload */
 };
 
