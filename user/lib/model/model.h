@@ -121,6 +121,8 @@ struct pod_port {
 struct pod_spec {
 	struct strs ips; /* status.podIP and podIPs united */
 	const char *phase, *service_account, *node_name, *subdomain, *hostname;
+	const char *workload; /* what it belongs to: the name of its controller, of a ReplicaSet's
+			       * that of its Deployment; NULL: none */
 	bool host_network, deleting /* metadata.deletionTimestamp given */;
 	bool labels_unknown; /* it has some, which can't be read */
 	bool ready; /* condition Ready is True, or no conditions are given and the phase is Running

@@ -11,6 +11,7 @@
 #include "lib/base/addr.h"
 #include "lib/base/pool.h"
 #include "lib/tables/registry.h"
+#include "weft/traffic.h"
 
 struct entry {
 	const char *name;
@@ -94,6 +95,8 @@ static __u32 next_id(struct id_names *n, enum registry_kind kind)
 {
 	if (kind == REG_CLUSTER)
 		return next_cluster_id(n);
+	if (kind == REG_PEER && n->last + 1 >= TRAFFIC_PEERS_MAX)
+		return 0;
 	return n->last == UINT32_MAX ? 0 : n->last + 1;
 }
 

@@ -24,6 +24,7 @@ enum registry_kind {
 	REG_ROUTE,    /* struct route_stat.name */
 	REG_CLUSTER,  /* struct cluster_stat.name */
 	REG_ENDPOINT, /* struct endpoint_stat.name */
+	REG_PEER,     /* struct traffic_peer.name */
 	/* What weftd knows while it runs: nothing in the kernel outlives its ids. */
 	REG_NAMESPACE,
 	REG_SELECTOR, /* its labels, ordered: "app=sleep, version=v1" */

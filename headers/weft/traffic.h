@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+#ifndef WEFT_TRAFFIC_H
+#define WEFT_TRAFFIC_H
+/*
+ * Who talks to whom, and how it goes: what Istio's standard metrics are made of. weft-proxy counts
+ * requests in `http_traffic`, the programs count connections without requests in `tcp_traffic`;
+ * nothing is in both. weftd makes labels of the ids (daemon/datapath/traffic.h).
+ *
+ * A peer is a workload as the labels tell it apart: all pods of a Deployment that have the same
+ * app, version, canonical name, revision and account are one.
+ */
+#include "addr.h"
+
+enum {
+	TRAFFIC_PEERS_MAX = 16384,
+	TRAFFIC_PEER_NAME_MAX = 512,
+	TRAFFIC_HTTP_ROWS = 4096,
+	TRAFFIC_TCP_ROWS = 16384,
+	TRAFFIC_HOST_MAX = 256,
+	TRAFFIC_BUCKETS = 20,
+	TRAFFIC_GRPC_NONE = 255, /* http_traffic_key.grpc: it was no gRPC, or had no status */
+};
+
+/* `traffic_peers`: __u32 id -> who that is, as lib/mesh/peer.h reads it. Written by weftd before
+ * the id is told to anyone; an id is never given to another peer. 0 is nobody who is known. */
+struct traffic_peer {
+	char name[TRAFFIC_PEER_NAME_MAX];
+};
+
+/* The upper ends of the buckets, those of Envoy's histograms; the last bucket has none. Of
+ * durations in milliseconds, of sizes in bytes. */
+#define TRAFFIC_BUCKET_ENDS                                                                  \
+	{                                                                                    \
+		0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, \
+			300000, 600000, 1800000, 3600000                                     \
+	}
+
+struct traffic_histogram {
+	__u64 buckets[TRAFFIC_BUCKETS]; /* each for itself, not added up */
+	__u64 sum;			/* of durations in microseconds, of sizes in bytes */
+};
+
+enum traffic_reporters {
+	TRAFFIC_SOURCE = 1,	 /* the caller is a pod of the mesh, or came through a Gateway */
+	TRAFFIC_DESTINATION = 2, /* the endpoint is a pod of the mesh, and no other weft-proxy
+				  * tells of the same request as its destination */
+};
+
+enum traffic_security {
+	TRAFFIC_PLAIN = 0,
+	TRAFFIC_MUTUAL_TLS = 1,
+	TRAFFIC_SECURITY_UNKNOWN = 2, /* no connection came about */
+};
+
+/* What Istio's labels tell requests apart by. Integers are in host byte order. */
+struct http_traffic_key {
+	__u32 source;	   /* peer */
+	__u32 destination; /* peer; 0: none was reached, or the endpoint is no pod */
+	__u32 cluster;	   /* stable id (policy.h) of the one that was chosen; 0: none */
+	__u32 flags;	   /* bits of proxy/request/response_flags.h */
+	__u16 code;	   /* the response's status; 0: the client got none */
+	__u8 grpc;	   /* grpc-status, or TRAFFIC_GRPC_NONE */
+	__u8 is_grpc;	   /* 1: request_protocol is grpc */
+	__u8 reporters;	   /* enum traffic_reporters */
+	__u8 security;	   /* enum traffic_security */
+	__u8 pad[2];
+};
+_Static_assert(sizeof(struct http_traffic_key) == 24, "http_traffic_key has no holes");
+
+/*
+ * `http_traffic`, an array that weft-proxy maps into its memory. A row belongs to its key and host
+ * for good; rows are taken in order, and the first one that is not `taken` is the end. Row 0 is for
+ * all that found no row left.
+ */
+struct http_traffic {
+	struct http_traffic_key key;
+	__u32 taken;		     /* 1: written last of all when the row is taken */
+	char host[TRAFFIC_HOST_MAX]; /* the host that was called, where `cluster` is 0: the FQDN of
+				      * the service, or Host; empty: neither is known */
+	__u64 requests;
+	struct traffic_histogram duration; /* from the request's head to the response's end */
+	struct traffic_histogram request_bytes, response_bytes; /* of bodies */
+};
+
+/* `tcp_traffic`: connections that a program has steered, from when the endpoint has answered. */
+struct tcp_traffic_key {
+	struct addr
+		caller; /* the pod's address as in gen_sources; :: if it is no pod of this node */
+	__u32 cluster;	/* stable ids */
+	__u32 endpoint;
+};
+_Static_assert(sizeof(struct tcp_traffic_key) == 24, "tcp_traffic_key is a hash key without holes");
+
+struct tcp_traffic {
+	__u64 opened;
+	__u64 closed;
+	__u64 received; /* payload bytes from the caller, of connections that have ended, and of
+			 * open ones as far as the sweep has seen */
+	__u64 sent;	/* payload bytes to the caller, likewise */
+};
+
+#endif
