@@ -57,7 +57,7 @@ struct http_traffic_key {
 	__u32 source;	   /* peer */
 	__u32 destination; /* peer; 0: none was reached, or the endpoint is no pod */
 	__u32 cluster;	   /* stable id (policy.h) of the one that was chosen; 0: none */
-	__u32 flags;	   /* bits of proxy/request/response_flags.h */
+	__u32 flags;	   /* bits of lib/base/response_flags.h */
 	__u16 code;	   /* the response's status; 0: the client got none */
 	__u8 grpc;	   /* grpc-status, or TRAFFIC_GRPC_NONE */
 	__u8 is_grpc;	   /* 1: request_protocol is grpc */
