@@ -57,11 +57,19 @@ void traffic_of_http(const struct http_traffic *row, const char *source, const c
 		     const char *cluster, struct traffic_texts *texts, struct traffic *out)
 {
 	tell_names(texts, source, destination, cluster, row->host, out);
-	out->protocol = row->key.is_grpc ? "grpc" : "http";
+	out->protocol = row->key.is_tcp ? "tcp" : row->key.is_grpc ? "grpc" : "http";
 	out->flags = flags_text(row->key.flags, texts->flags);
 	out->reporters = row->key.reporters;
 	out->security = (enum traffic_security)row->key.security;
-	out->http = row;
+	if (!row->key.is_tcp) {
+		out->http = row;
+		return;
+	}
+	texts->tcp = (struct tcp_traffic){ .opened = row->requests,
+					   .closed = row->closed,
+					   .received = row->request_bytes.sum,
+					   .sent = row->response_bytes.sum };
+	out->tcp = &texts->tcp;
 }
 
 void traffic_of_tcp(const struct tcp_sum *sum, struct traffic_texts *texts, struct traffic *out)
@@ -94,6 +102,7 @@ static void check_key(struct http_traffic_key *key)
 {
 	key->reporters &= TRAFFIC_SOURCE | TRAFFIC_DESTINATION;
 	key->is_grpc = !!key->is_grpc;
+	key->is_tcp = !!key->is_tcp;
 	if (key->security > TRAFFIC_SECURITY_UNKNOWN)
 		key->security = TRAFFIC_SECURITY_UNKNOWN;
 	if (!key->reporters)
@@ -106,13 +115,20 @@ static void check_key(struct http_traffic_key *key)
 		key->cluster = 0;
 }
 
+/* Read one by one: weft-proxy goes on counting. */
+static bool has_counted(const struct http_traffic *row)
+{
+	return __atomic_load_n(&row->requests, __ATOMIC_RELAXED) ||
+	       __atomic_load_n(&row->closed, __ATOMIC_RELAXED);
+}
+
 bool traffic_http_read(const struct http_traffic *rows, __u32 i, struct http_traffic *out,
 		       bool *end)
 {
 	const struct http_traffic *row = &rows[i];
 
-	*end = i && !__atomic_load_n(&row->taken, __ATOMIC_ACQUIRE);
-	if (*end || !__atomic_load_n(&row->requests, __ATOMIC_RELAXED))
+	*end = i && __atomic_load_n(&row->taken, __ATOMIC_ACQUIRE) == TRAFFIC_FREE;
+	if (*end || (i && row->taken != TRAFFIC_TAKEN) || !has_counted(row))
 		return false;
 	memcpy(out, row, sizeof(*out));
 	out->host[sizeof(out->host) - 1] = '\0';

@@ -37,9 +37,10 @@ struct traffic_walk {
 };
 
 /*
- * Calls each() for every row that has counted anything. Of TCP there is one for each caller, called
- * one and cluster, with what all pods of the two have had since weftd has started to count: it
- * never becomes less. Its non-zero answer ends the walk and is returned; -errno.
+ * Calls each() for every row that has counted anything. What the programs count of TCP comes once
+ * for each caller, called one and cluster, with all that pods of the two have had: it never becomes
+ * less while weftd runs. Several rows may have the same labels. A non-zero answer of each() ends
+ * the walk and is returned; -errno.
  */
 int traffic_each(const struct traffic_walk *walk, int (*each)(void *arg, const struct traffic *t),
 		 void *arg);
@@ -65,6 +66,7 @@ struct traffic_texts {
 	struct peer source, destination;
 	char service[HOST_MAX], service_name[HOST_MAX], service_namespace[HOST_MAX];
 	char flags[FLAGS_TEXT];
+	struct tcp_traffic tcp; /* of a row of connections */
 };
 
 /* What a row says with the names of its ids: those of peers (peer.h) and the cluster's, each NULL
