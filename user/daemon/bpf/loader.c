@@ -55,7 +55,6 @@ static const char *const map_names[MAP_MAX] = {
 	[MAP_HTTP_ROUTES] = "http_routes",
 	[MAP_HTTP_LISTENERS] = "http_listeners",
 	[MAP_HTTP_TRAFFIC] = "http_traffic",
-	[MAP_TCP_TRAFFIC] = "tcp_traffic",
 	[MAP_TRAFFIC_PEERS] = "traffic_peers",
 	[MAP_GEN_SERVICES] = "gen_services",
 	[MAP_GEN_RULES] = "gen_rules",
@@ -241,10 +240,9 @@ static int unpin(const char *dir, const char *sub, const char *name)
  * where, or what ids mean. */
 static bool may_begin_anew(const struct bpf_map *m)
 {
-	static const enum map_id counters[] = { MAP_REASONS,	   MAP_HTTP_CLUSTERS,
-						MAP_HTTP_ROUTES,   MAP_HTTP_LISTENERS,
-						MAP_PROTECT_COUNT, MAP_HTTP_TRAFFIC,
-						MAP_TCP_TRAFFIC };
+	static const enum map_id counters[] = { MAP_REASONS,	  MAP_HTTP_CLUSTERS,
+						MAP_HTTP_ROUTES,  MAP_HTTP_LISTENERS,
+						MAP_HTTP_TRAFFIC, MAP_PROTECT_COUNT };
 	const char *name = bpf_map__name(m);
 
 	for (size_t i = 0; i < sizeof(counters) / sizeof(*counters); i++)

@@ -47,7 +47,6 @@ enum map_id {
 	MAP_HTTP_ROUTES,
 	MAP_HTTP_LISTENERS,
 	MAP_HTTP_TRAFFIC,
-	MAP_TCP_TRAFFIC,
 	MAP_TRAFFIC_PEERS,
 	MAP_GEN_SERVICES, /* the tables of a generation, up to the end */
 	MAP_GEN_RULES,

@@ -17,6 +17,7 @@
 #include "weft/http_stat.h"
 #include "weft/policy.h"
 #include "weft/sock.h"
+#include "weft/traffic.h"
 #include "weft/verdict.h"
 
 struct kernel;
@@ -63,6 +64,9 @@ int kernel_detach(const char *bpffs, bool shared);
 
 /* The names and ids found in the pinned counter maps. */
 int kernel_adopt(struct kernel *k, struct registry *registry);
+/* Writes down who the peers are that have been given ids since: before any id is told to
+ * weft-proxy. Logs what can't be written. */
+void kernel_name_peers(struct kernel *k, struct registry *registry);
 /* The generation in force, 0 if none. */
 __u64 kernel_generation(struct kernel *k);
 /* Creates missing counter entries, fills fresh inner maps, makes them live. When it fails the old

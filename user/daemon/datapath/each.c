@@ -303,6 +303,8 @@ int kernel_adopt(struct kernel *k, struct registry *registry)
 		r = kernel_each_endpoint(k, adopt_endpoint, registry);
 	if (!r)
 		r = kernel_each_route(k, adopt_route, registry);
+	if (!r)
+		r = kernel_adopt_peers(k, registry);
 	return r;
 }
 

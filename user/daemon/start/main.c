@@ -267,11 +267,12 @@ static int open_supervisor(const struct options *o, struct event_loop *loop, str
 		.fds = { { "--cluster-stats-fd", kernel_map(kernel, "http_clusters") },
 			 { "--route-stats-fd", kernel_map(kernel, "http_routes") },
 			 { "--listener-stats-fd", kernel_map(kernel, "http_listeners") },
+			 { "--traffic-fd", kernel_map(kernel, "http_traffic") },
 			 { "--limits-fd", kernel_map(kernel, "limits") },
 			 { "--pod-addrs-fd", kernel_map(kernel, "pod_addrs") },
 			 { "--pods-fd", kernel_map(kernel, "pods") },
 			 { "--nics-fd", kernel_map(kernel, "nics") } },
-		.fd_count = 7,
+		.fd_count = 8,
 		.on_death = proxy_died,
 		.arg = kernel,
 	};
