@@ -115,6 +115,11 @@ int kernel_each_route(struct kernel *k, int (*row)(void *arg, __u32 id, const st
 int kernel_each_dest(struct kernel *k,
 		     int (*row)(void *arg, const struct dest_key *key, const struct dest_stat *s),
 		     void *arg);
+/* Who talks to whom by TCP (weft/traffic.h), the row of key zero among them. */
+int kernel_each_tcp_traffic(struct kernel *k,
+			    int (*row)(void *arg, const struct tcp_traffic_key *key,
+				       const struct tcp_traffic *t),
+			    void *arg);
 int kernel_each_reason(struct kernel *k,
 		       int (*row)(void *arg, __u32 reason, const struct reason_stat *s), void *arg);
 /* Rows that have a name, row 0 included once something was counted there. */

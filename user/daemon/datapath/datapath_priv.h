@@ -15,6 +15,7 @@
 #include "daemon/datapath/publish.h"
 #include "daemon/datapath/sweep.h"
 #include "daemon/datapath/tcp_ledger.h"
+#include "daemon/datapath/tcp_rows.h"
 
 struct kernel {
 	char *dir;
@@ -24,6 +25,7 @@ struct kernel {
 	struct event_loop *loop;
 	struct local_node *node;
 	struct sweep sweep;
+	struct tcp_rows tcp_rows;
 	struct guard guard;
 	struct published published;
 	struct protect protect;
