@@ -11,7 +11,10 @@
 
 #include "lib/base/cleanup.h"
 
-enum { WAIT_MS = 100 }; /* for the loop: what it does at a time takes less, but for large changes */
+enum {
+	WAIT_MS = 100, /* for the loop: what it does at a time takes less, but for large changes */
+	LOOK_MS = 10000, /* at what TCP counts, so that it is put down before its pods are gone */
+};
 
 enum state {
 	IDLE,  /* `told` is the thread's */
@@ -22,6 +25,7 @@ enum state {
 struct metrics_exchange {
 	struct weftd *d;
 	struct event event; /* an eventfd that wakes the loop */
+	struct event_timer timer;
 	pthread_mutex_t lock;
 	pthread_cond_t answered;
 	enum state state;	  /* by the lock, like `next` */
@@ -66,6 +70,15 @@ static void tell(struct weftd *d, struct metrics_told *to)
 	(void)metrics_own_loop(d, &to->samples);
 	supervisor_status(d->supervisor, &proxy);
 	to->proxy = proxy.pid;
+}
+
+static void look(void *arg)
+{
+	struct metrics_exchange *x = arg;
+	const struct traffic_walk walk = weftd_traffic(x->d);
+
+	(void)traffic_tcp_update(&walk);
+	event_timer_set(&x->timer, LOOK_MS);
 }
 
 static void on_question(void *arg, uint32_t events)
@@ -117,8 +130,11 @@ int metrics_exchange_open(struct event_loop *loop, struct weftd *d, struct metri
 	if (x->event.fd < 0)
 		return -errno;
 	r = event_watch(loop, &x->event, EPOLLIN);
+	if (!r)
+		r = event_timer_open(loop, &x->timer, look, x);
 	if (r)
 		return r;
+	event_timer_set(&x->timer, LOOK_MS);
 	*out = TAKE_PTR(x);
 	return 0;
 }
@@ -134,6 +150,7 @@ void metrics_exchange_close(struct metrics_exchange *x)
 	if (!x)
 		return;
 	event_close(&x->event);
+	event_timer_close(&x->timer);
 	pthread_cond_destroy(&x->answered);
 	pthread_mutex_destroy(&x->lock);
 	told_free(&x->next);
