@@ -94,7 +94,7 @@ expect_traffic "from outside: of no pod" two ":: $(at 4 two) 20 20 120 200" ":: 
 # holds WAY FAMILY POD BYTES: a connection that has sent so many, and a newline, and is kept
 declare -A HELD=()
 holds() {
-	load_start "$3" "$TMP/held.$1$2$3" "$(vip "$2" 20)" 9000 --bytes "$4" -e hold --ready "$TMP/ready.$1$2$3"
+	load_start "$3" "$TMP/held.$1$2$3" "$(vip "$2" 20)" 9000 --bytes "$4" -t 300000 -e hold --ready "$TMP/ready.$1$2$3"
 	HELD[$1$2$3]=$STARTED
 	wait_until 20 test -e "$TMP/ready.$1$2$3"
 }
@@ -150,9 +150,8 @@ expect_traffic "they have ended" two "${DOOR[@]}" "${CLOSED[@]}"
 
 kill -TERM "$slow"
 wait "$slow" || true
-read -r _ _ opened closed received sent < <(slow_row)
 wait_until 8 eval '[ "$(slow_row | cut -d" " -f3,4)" = "1 1" ]'
-read -r _ _ opened closed received sent < <(slow_row)
+read -r _ _ _ _ received sent < <(slow_row)
 expect_eq "as much came back as was sent, and a name" "$((sent * 6))" $((received * 10))
 holds inside 4 gone 5000
 pod_del gone
