@@ -16,6 +16,7 @@ enum {
 	TRAFFIC_PEER_NAME_MAX = 512,
 	TRAFFIC_HTTP_ROWS = 4096,
 	TRAFFIC_TCP_ROWS = 16384,
+	TRAFFIC_TCP_OPEN = 16384, /* open connections whose bytes move on */
 	TRAFFIC_HOST_MAX = 256,
 	TRAFFIC_BUCKETS = 20,
 	TRAFFIC_GRPC_NONE = 255, /* http_traffic_key.grpc: it was no gRPC, or had no status */
@@ -42,8 +43,8 @@ struct traffic_histogram {
 
 enum traffic_reporters {
 	TRAFFIC_SOURCE = 1,	 /* the caller is a pod of the mesh, or came through a Gateway */
-	TRAFFIC_DESTINATION = 2, /* the endpoint is a pod of the mesh, and no other weft-proxy
-				  * tells of the same request as its destination */
+	TRAFFIC_DESTINATION = 2, /* the endpoint is a pod of the mesh that has got the request, and
+				  * no other weft-proxy tells of it as its destination */
 };
 
 enum traffic_security {
@@ -55,29 +56,44 @@ enum traffic_security {
 /* What Istio's labels tell requests apart by. Integers are in host byte order. */
 struct http_traffic_key {
 	__u32 source;	   /* peer */
-	__u32 destination; /* peer; 0: none was reached, or the endpoint is no pod */
+	__u32 destination; /* peer of the last try; 0: it reached none, or it is no pod */
 	__u32 cluster;	   /* stable id (policy.h) of the one that was chosen; 0: none */
-	__u32 flags;	   /* bits of proxy/request/response_flags.h */
+	__u32 flags;	   /* bits of lib/base/response_flags.h */
 	__u16 code;	   /* the response's status; 0: the client got none */
 	__u8 grpc;	   /* grpc-status, or TRAFFIC_GRPC_NONE */
 	__u8 is_grpc;	   /* 1: request_protocol is grpc */
 	__u8 reporters;	   /* enum traffic_reporters */
 	__u8 security;	   /* enum traffic_security */
-	__u8 pad[2];
+	__u8 is_tcp;	   /* 1: connections without requests that weft-proxy carries */
+	__u8 pad;
 };
 _Static_assert(sizeof(struct http_traffic_key) == 24, "http_traffic_key has no holes");
 
+enum traffic_taken {
+	TRAFFIC_FREE = 0, /* so are all rows behind it */
+	TRAFFIC_TAKEN = 1,
+	TRAFFIC_BEING_TAKEN = 2, /* its key is not to be read, and nothing is counted there yet */
+};
+
 /*
  * `http_traffic`, an array that weft-proxy maps into its memory. A row belongs to its key and host
- * for good; rows are taken in order, and the first one that is not `taken` is the end. Row 0 is for
- * all that found no row left.
+ * for good; rows are taken in order, and the first one that is TRAFFIC_FREE is the end. Row 0 is
+ * for all that found no row left, which are told apart by nothing. Each worker adds to it what it
+ * has counted, some ten milliseconds later at the latest.
+ *
+ * Of connections without requests (key.is_tcp) `requests` are those that were opened, `closed`
+ * those that have ended, request_bytes.sum what their clients have sent, response_bytes.sum what
+ * they were sent, all while they last; the buckets and `duration` are not in use. As in Istio a
+ * connection is opened in the row without flags, and ends in that of its flags: one that did not
+ * come about does both there.
  */
 struct http_traffic {
 	struct http_traffic_key key;
-	__u32 taken;		     /* 1: written last of all when the row is taken */
+	__u32 taken;		     /* enum traffic_taken */
 	char host[TRAFFIC_HOST_MAX]; /* the host that was called, where `cluster` is 0: the FQDN of
-				      * the service, or Host; empty: neither is known */
-	__u64 requests;
+				      * the service, or a host of the rules; empty: not known */
+	__u32 pad;
+	__u64 requests, closed;
 	struct traffic_histogram duration; /* from the request's head to the response's end */
 	struct traffic_histogram request_bytes, response_bytes; /* of bodies */
 };
@@ -91,12 +107,35 @@ struct tcp_traffic_key {
 };
 _Static_assert(sizeof(struct tcp_traffic_key) == 24, "tcp_traffic_key is a hash key without holes");
 
+/*
+ * Rows are made by the first connection that opens. One that finds no room is counted in the row
+ * whose key is zero, which weftd makes when it starts. A row stays as long as there is room: from
+ * three quarters of TRAFFIC_TCP_ROWS on, weftd removes those whose caller or endpoint is gone, that
+ * have no connection open, and that have not changed for a minute (daemon/datapath/tcp_rows.h).
+ * What shows sums of rows keeps what such a row has counted.
+ */
 struct tcp_traffic {
-	__u64 opened;
-	__u64 closed;
+	__u64 opened;	/* connections that the endpoint has answered */
+	__u64 closed;	/* of those, the ones that have ended, in whatever way; never more */
 	__u64 received; /* payload bytes from the caller, of connections that have ended, and of
 			 * open ones as far as the sweep has seen */
 	__u64 sent;	/* payload bytes to the caller, likewise */
+};
+
+/* Where a connection is counted: kept in its entry of `socks` or `conns`. */
+enum traffic_place {
+	TRAFFIC_NOWHERE = 0, /* it is not open yet, or was opened by a weft that did not count */
+	TRAFFIC_ROW = 1,     /* in the row of its key */
+	TRAFFIC_REST = 2,    /* in the row of key zero: there was no room */
+};
+
+/* `tcp_counted`: the packets of an open connection to its endpoint (struct sock_conn: own, addr;
+ * struct conn: `to` of the forward entry) -> what is in its row of it. Made by `count_traffic`
+ * alone, with the first bytes that it sees, and deleted with the connection; where it is full,
+ * bytes are counted when the connection ends. */
+struct tcp_counted {
+	__u64 received;
+	__u64 sent;
 };
 
 #endif

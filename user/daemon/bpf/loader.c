@@ -41,6 +41,7 @@ static const char *const map_names[MAP_MAX] = {
 	[MAP_ENDPOINTS] = "endpoints",
 	[MAP_ROUTES] = "routes",
 	[MAP_DESTS] = "dests",
+	[MAP_TCP_TRAFFIC] = "tcp_traffic",
 	[MAP_REASONS] = "reasons",
 	[MAP_XDP_COUNT] = "xdp_count",
 	[MAP_XDP_NICS] = "xdp_nics",
@@ -54,6 +55,8 @@ static const char *const map_names[MAP_MAX] = {
 	[MAP_HTTP_CLUSTERS] = "http_clusters",
 	[MAP_HTTP_ROUTES] = "http_routes",
 	[MAP_HTTP_LISTENERS] = "http_listeners",
+	[MAP_HTTP_TRAFFIC] = "http_traffic",
+	[MAP_TRAFFIC_PEERS] = "traffic_peers",
 	[MAP_GEN_SERVICES] = "gen_services",
 	[MAP_GEN_RULES] = "gen_rules",
 	[MAP_GEN_ADMITS] = "gen_admits",
@@ -70,10 +73,10 @@ static const char *const prog_names[PROG_MAX] = {
 	[PROG_FROM_NIC] = "from_nic",	      [PROG_TO_NIC] = "to_nic",
 	[PROG_FROM_BRIDGE] = "from_bridge",   [PROG_FROM_WIRE] = "from_wire",
 	[PROG_EXPLAIN] = "explain",	      [PROG_SWEEP] = "sweep",
-	[PROG_SOCK_NOTE] = "sock_note",	      [PROG_CONNECT4] = "connect4",
-	[PROG_CONNECT6] = "connect6",	      [PROG_GETPEERNAME4] = "getpeername4",
-	[PROG_GETPEERNAME6] = "getpeername6", [PROG_SOCK_OPS] = "sock_ops",
-	[PROG_SOCK_RELEASE] = "sock_release",
+	[PROG_SOCK_NOTE] = "sock_note",	      [PROG_COUNT_TRAFFIC] = "count_traffic",
+	[PROG_CONNECT4] = "connect4",	      [PROG_CONNECT6] = "connect6",
+	[PROG_GETPEERNAME4] = "getpeername4", [PROG_GETPEERNAME6] = "getpeername6",
+	[PROG_SOCK_OPS] = "sock_ops",	      [PROG_SOCK_RELEASE] = "sock_release",
 };
 
 static const char *const reason_names[REASON_MAX] = {
@@ -233,19 +236,21 @@ static int unpin(const char *dir, const char *sub, const char *name)
 	return r ? log_err(r, "unpin %s", path.s) : 0;
 }
 
-/* Maps whose rows only count, and are told apart by names in them, or are what they were with more
- * behind them, or hold nothing beyond one run of a program. The others hold connections, who is
- * where, or what ids mean. */
+/* Maps whose rows only count, and are told apart by names or stable ids in them, or are what they
+ * were with more behind them, or hold nothing beyond one run of a program. The others hold
+ * connections, who is where, or what ids mean. */
 static bool may_begin_anew(const struct bpf_map *m)
 {
-	static const enum map_id counters[] = { MAP_REASONS, MAP_HTTP_CLUSTERS, MAP_HTTP_ROUTES,
-						MAP_HTTP_LISTENERS, MAP_PROTECT_COUNT };
+	static const enum map_id counters[] = { MAP_REASONS,	  MAP_HTTP_CLUSTERS,
+						MAP_HTTP_ROUTES,  MAP_HTTP_LISTENERS,
+						MAP_HTTP_TRAFFIC, MAP_PROTECT_COUNT,
+						MAP_TCP_TRAFFIC };
 	const char *name = bpf_map__name(m);
 
 	for (size_t i = 0; i < sizeof(counters) / sizeof(*counters); i++)
 		if (!strcmp(name, map_names[counters[i]]))
 			return true;
-	return !strcmp(name, "scratch");
+	return !strcmp(name, "scratch") || !strcmp(name, "tcp_counted");
 }
 
 static int refuse(const struct bpf_map *m, const char *dir)
@@ -412,6 +417,17 @@ static int map_limits(struct loader *l)
 	return 0;
 }
 
+static int map_traffic(struct loader *l)
+{
+	void *at = mmap(NULL, TRAFFIC_HTTP_ROWS * sizeof(*l->http_traffic), PROT_READ, MAP_SHARED,
+			l->map[MAP_HTTP_TRAFFIC], 0);
+
+	if (at == MAP_FAILED)
+		return log_err(-errno, "map the map http_traffic into memory");
+	l->http_traffic = at;
+	return 0;
+}
+
 /* Into the programs' data: the objects are not loaded by their skeletons, which would map it. */
 static int tell_authz(const struct loader *l, __u32 state)
 {
@@ -449,7 +465,7 @@ static struct bpf_object *object_of(const struct loader *l, enum prog_id id)
 		return l->sock->obj;
 	if (id == PROG_FROM_WIRE)
 		return l->xdp ? l->xdp->obj : NULL;
-	return id == PROG_SWEEP || id == PROG_SOCK_NOTE ? l->sweep->obj : l->tc->obj;
+	return id >= PROG_SWEEP && id <= PROG_COUNT_TRAFFIC ? l->sweep->obj : l->tc->obj;
 }
 
 static int pin_prog(struct loader *l, const char *dir, enum prog_id id)
@@ -521,6 +537,8 @@ int loader_open(struct loader *l, const char *dir, const struct loader_options *
 		r = find_maps(l);
 	if (!r)
 		r = map_limits(l);
+	if (!r)
+		r = map_traffic(l);
 	if (!r)
 		r = read_authz(l);
 	if (!r)
@@ -600,6 +618,8 @@ void loader_close(struct loader *l)
 {
 	if (l->limits)
 		munmap(l->limits, CLUSTER_IDS_MAX * sizeof(*l->limits));
+	if (l->http_traffic)
+		munmap((void *)l->http_traffic, TRAFFIC_HTTP_ROWS * sizeof(*l->http_traffic));
 	tc_bpf__destroy(l->tc);
 	sweep_bpf__destroy(l->sweep);
 	sock_bpf__destroy(l->sock);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "weft/policy.h"
+#include "weft/traffic.h"
 
 enum map_id {
 	MAP_GENERATION,
@@ -31,6 +32,7 @@ enum map_id {
 	MAP_ENDPOINTS,
 	MAP_ROUTES,
 	MAP_DESTS,
+	MAP_TCP_TRAFFIC,
 	MAP_REASONS,
 	MAP_XDP_COUNT,
 	MAP_XDP_NICS,
@@ -45,6 +47,8 @@ enum map_id {
 	MAP_HTTP_CLUSTERS,
 	MAP_HTTP_ROUTES,
 	MAP_HTTP_LISTENERS,
+	MAP_HTTP_TRAFFIC,
+	MAP_TRAFFIC_PEERS,
 	MAP_GEN_SERVICES, /* the tables of a generation, up to the end */
 	MAP_GEN_RULES,
 	MAP_GEN_ADMITS,
@@ -67,6 +71,7 @@ enum prog_id {
 	PROG_EXPLAIN,
 	PROG_SWEEP,
 	PROG_SOCK_NOTE,
+	PROG_COUNT_TRAFFIC,
 	PROG_CONNECT4, /* those of a cgroup, up to the end */
 	PROG_CONNECT6,
 	PROG_GETPEERNAME4,
@@ -90,6 +95,8 @@ struct loader {
 	struct inner_layout inner[MAP_MAX]; /* of MAP_GEN_* */
 	int btf_fd;
 	struct cluster_limit *limits; /* the map `limits`, shared; CLUSTER_IDS_MAX rows */
+	/* The map `http_traffic`, as weft-proxy writes it; TRAFFIC_HTTP_ROWS rows. */
+	const struct http_traffic *http_traffic;
 	struct tc_bpf *tc;
 	struct sweep_bpf *sweep;
 	struct sock_bpf *sock;
