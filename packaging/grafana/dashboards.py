@@ -69,14 +69,15 @@ def panel(kind, title, width, height, queries, defaults, options, about="", **mo
 def stat(title, query, unit="short", thresholds=(("blue", None),), width=6, about=""):
 	return panel("stat", title, width, 4, targets([(query, "")]),
 		{"unit": unit, "color": {"mode": "thresholds"}, "thresholds": steps(thresholds), "noValue": "–"},
-		{"reduceOptions": {"calcs": ["lastNotNull"]}, "graphMode": "area", "colorMode": "value"}, about)
+		{"reduceOptions": {"calcs": ["lastNotNull"]}, "graphMode": "area", "colorMode": "value", "justifyMode": "auto", "orientation": "auto",
+			"textMode": "auto", "wideLayout": True, "showPercentChange": False, "percentChangeColorMode": "standard"}, about)
 
 
-def graph(title, queries, unit="short", width=12, about="", **custom):
+def graph(title, queries, unit="short", width=12, about="", most=None, **custom):
 	return panel("timeseries", title, width, 8, targets(queries),
-		{"unit": unit, "min": 0, "color": {"mode": "palette-classic"},
+		{"unit": unit, "min": 0, **({"max": most} if most else {}), "color": {"mode": "palette-classic"},
 			"custom": {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 8, "showPoints": "never", **custom}},
-		{"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi", "sort": "desc"}}, about)
+		{"legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}, "tooltip": {"mode": "multi", "sort": "desc"}}, about)
 
 
 def override(field, **properties):
@@ -88,7 +89,7 @@ def table(title, columns, hidden=(), renamed=(), height=12):
 	"""columns: (name, query, unit, thresholds); the labels of all queries are the rows' keys."""
 	queries = [{"refId": name, "datasource": SOURCE, "expr": query, "format": "table", "instant": True}
 		for name, query, _, _ in columns]
-	made = panel("table", title, WIDTH, height, queries, {"decimals": 2}, {"showHeader": True},
+	made = panel("table", title, WIDTH, height, queries, {"decimals": 2}, {"showHeader": True, "frameIndex": 0},
 		transformations=[{"id": "merge", "options": {}}])
 	overrides = made["fieldConfig"]["overrides"]
 	for name, _, unit, thresholds in columns:
@@ -117,7 +118,7 @@ def lay_out(panels):
 
 # ---- dashboards ----
 
-DATASOURCE = {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "current": {}}
+DATASOURCE = {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "current": {"text": "", "value": ""}}
 
 
 def variable(name, label, query, label_name, many=False):
@@ -125,7 +126,7 @@ def variable(name, label, query, label_name, many=False):
 	return {"name": name, "label": label, "type": "query", "datasource": SOURCE, "refresh": 2, "sort": 1,
 		"query": {"query": f"query_result({query})", "refId": name}, "definition": f"query_result({query})",
 		"regex": f'/{label_name}="([^"]*)"/', "multi": many, "includeAll": many,
-		"current": {"text": ["All"], "value": ["$__all"]} if many else {}}
+		"current": {"text": ["All"], "value": ["$__all"]} if many else {"text": "", "value": ""}}
 
 
 def reporters():
@@ -135,7 +136,8 @@ def reporters():
 
 
 def links(*others):
-	return [{"type": "link", "title": title, "url": f"/d/weft-{name}", "keepTime": True, "includeVars": True} for name, title in others]
+	return [{"type": "link", "title": title, "url": f"/d/weft-{name}", "keepTime": True, "includeVars": True, "icon": "dashboard", "tooltip": "",
+		"tags": [], "asDropdown": False, "targetBlank": False} for name, title in others]
 
 
 def dashboard(name, title, about, variables, panels):
@@ -214,7 +216,7 @@ def traffic(by, legend, *parts):
 	duration, request, response = "istio_request_duration_milliseconds", "istio_request_bytes", "istio_response_bytes"
 	return [
 		graph("Requests by response code", [(total(rate("istio_requests_total", *parts), f"{key}, response_code"), f"{legend}: {{{{response_code}}}} {LOCKED}")], "reqps"),
-		graph("Success (non-5xx)", [(well(key, *parts), shown)], "percentunit", max=1),
+		graph("Success (non-5xx)", [(well(key, *parts), shown)], "percentunit", most=1),
 		graph("Duration", quantiles(duration, key, shown, *parts), "ms"),
 		graph("Failures by flags", [(total(rate("istio_requests_total", *parts, 'response_flags!="-"'), f"{by}, response_code, response_flags"), f"{legend}: {{{{response_code}}}} {{{{response_flags}}}}")], "reqps",
 			about="Requests that weft or the connection ended, not the application: Envoy's response flags."),
@@ -324,7 +326,7 @@ def agent():
 		graph("Tries again, and limits reached", [(rate("weft_proxy_retries_total", node), "{{node}} tries again"), (rate("weft_proxy_overflows_total", node), "{{node}} refused by a limit")], "reqps"),
 		graph("Earlier ones that drain", of_node(f"weft_proxy_draining{selector(node)}")),
 		row("Tables in the kernel"),
-		graph("How full tables are", [(full, "{{node}} {{map}}")], "percentunit", max=1),
+		graph("How full tables are", [(full, "{{node}} {{map}}")], "percentunit", most=1),
 		graph("Memory of maps", [(f"topk(10, sum by (map) (weft_map_memory_bytes{selector(node)}))", "{{map}}")], "bytes", stacking={"mode": "normal"}),
 		graph("A sweep over the connections", of_node(average("weft_sweep_duration_seconds", node)), "s"),
 		graph("Put back", [(f"increase(weft_guard_restored_total{selector(node)}[$__rate_interval]) > 0", "{{node}} {{kind}}")],
