@@ -11,7 +11,8 @@ static const struct {
 	{ "analyze", handle_analyze },	 { "apply", handle_apply },
 	{ "conns", handle_conns },	 { "delete", handle_delete },
 	{ "describe", handle_describe }, { "explain", handle_explain },
-	{ "get", handle_get },		 { "stats", handle_stats },
+	{ "get", handle_get },		 { "mesh", handle_mesh },
+	{ "stats", handle_stats },
 	{ "status", handle_status },	 { "uninstall", handle_uninstall },
 	{ "versions", handle_versions },
 };

@@ -26,6 +26,7 @@ struct weftd {
 	enum enrol_mode enrol;
 	const char *node_name;		 /* that Pods of this node name; NULL: not known */
 	struct node_health *node_health; /* NULL: not yet */
+	const char *dashboard;		 /* where the page is; NULL: it is not served */
 	bool registry_only;		 /* outboundTrafficPolicy, as weftd was started */
 	bool quit;			 /* asked to end */
 	bool left;			 /* with nothing of it on the node any more */
@@ -46,6 +47,10 @@ struct enrolment enrolment_of(const struct weftd *d, const struct object *pod);
  * -errno. */
 int weftd_leave(struct weftd *d);
 
+/* Is another one after every change of objects, those that made no generation among them, and after
+ * a restart. */
+json_int_t handlers_revision(const struct weftd *d);
+
 int handle_apply(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_delete(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_get(struct weftd *d, const struct request *request, struct reply *reply);
@@ -55,6 +60,7 @@ int handle_stats(struct weftd *d, const struct request *request, struct reply *r
 int handle_conns(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_explain(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_analyze(struct weftd *d, const struct request *request, struct reply *reply);
+int handle_mesh(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_versions(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_uninstall(struct weftd *d, const struct request *request, struct reply *reply);
 
