@@ -12,8 +12,8 @@ static const struct {
 	{ "conns", handle_conns },	 { "delete", handle_delete },
 	{ "describe", handle_describe }, { "explain", handle_explain },
 	{ "get", handle_get },		 { "mesh", handle_mesh },
-	{ "stats", handle_stats },
-	{ "status", handle_status },	 { "uninstall", handle_uninstall },
+	{ "stats", handle_stats },	 { "status", handle_status },
+	{ "traffic", handle_traffic },	 { "uninstall", handle_uninstall },
 	{ "versions", handle_versions },
 };
 

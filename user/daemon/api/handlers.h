@@ -6,6 +6,7 @@
  */
 #include <stdbool.h>
 
+#include "daemon/datapath/traffic.h"
 #include "daemon/engine/engine.h"
 #include "lib/base/json_io.h"
 #include "daemon/api/reply.h"
@@ -43,6 +44,8 @@ void handle(struct weftd *d, const struct request *request, reply_send_fn send, 
 
 /* Of a Pod, as the known objects have it. */
 struct enrolment enrolment_of(const struct weftd *d, const struct object *pod);
+/* How traffic_each() gets at the names of what is in force. */
+struct traffic_walk weftd_traffic(const struct weftd *d);
 /* Takes everything of weft's out of the node, weft-proxy, too, and then asks weftd to end. 0 or
  * -errno. */
 int weftd_leave(struct weftd *d);
@@ -57,6 +60,7 @@ int handle_get(struct weftd *d, const struct request *request, struct reply *rep
 int handle_describe(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_status(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_stats(struct weftd *d, const struct request *request, struct reply *reply);
+int handle_traffic(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_conns(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_explain(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_analyze(struct weftd *d, const struct request *request, struct reply *reply);

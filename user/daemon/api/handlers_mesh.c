@@ -39,10 +39,9 @@ static json_t *services_json(const struct known_set *set)
 		const struct object *o = set->items[i].object;
 
 		if (o->kind == KIND_SERVICE)
-			json_array_append_new(list, json_pack("[o,o,o]",
-							      json_text(o->meta.namespace),
-							      json_text(o->meta.name),
-							      ports_json(o)));
+			json_array_append_new(list,
+					      json_pack("[o,o,o]", json_text(o->meta.namespace),
+							json_text(o->meta.name), ports_json(o)));
 	}
 	return list;
 }
@@ -56,9 +55,8 @@ static json_t *pods_json(const struct known_set *set)
 		const struct object *o = set->items[i].object;
 
 		if (o->kind == KIND_POD)
-			json_array_append_new(list,
-					      json_pack("[o,o]", json_text(o->meta.namespace),
-							json_text(o->meta.name)));
+			json_array_append_new(list, json_pack("[o,o]", json_text(o->meta.namespace),
+							      json_text(o->meta.name)));
 	}
 	return list;
 }
@@ -67,9 +65,9 @@ static json_t *pods_json(const struct known_set *set)
 static json_t *rule_objects_json(const struct known_set *set)
 {
 	static const enum kind kinds[] = {
-		KIND_VIRTUAL_SERVICE,	   KIND_DESTINATION_RULE,   KIND_GATEWAY,
-		KIND_SERVICE_ENTRY,	   KIND_AUTHORIZATION_POLICY, KIND_PEER_AUTHENTICATION,
-		KIND_NETWORK_POLICY,	   KIND_CONNECTION_POLICY,
+		KIND_VIRTUAL_SERVICE, KIND_DESTINATION_RULE,	 KIND_GATEWAY,
+		KIND_SERVICE_ENTRY,   KIND_AUTHORIZATION_POLICY, KIND_PEER_AUTHENTICATION,
+		KIND_NETWORK_POLICY,  KIND_CONNECTION_POLICY,
 	};
 	json_t *list = json_array();
 
@@ -78,10 +76,10 @@ static json_t *rule_objects_json(const struct known_set *set)
 			const struct object *o = set->items[i].object;
 
 			if ((enum kind)o->kind == kinds[k])
-				json_array_append_new(
-					list, json_pack("[s,o,o]", kind_name(o->kind),
-							json_text(o->meta.namespace ?: ""),
-							json_text(o->meta.name)));
+				json_array_append_new(list,
+						      json_pack("[s,o,o]", kind_name(o->kind),
+								json_text(o->meta.namespace ?: ""),
+								json_text(o->meta.name)));
 		}
 	return list;
 }
@@ -140,8 +138,7 @@ static int add_vhost(json_t *routes, struct ejections *e, const struct hs_vhost 
 	{
 		json_object_set_new(rule, "host", json_text(hs_text(s, v->name)));
 		shorten_dests(rule);
-		add_action(rule,
-			   hs_action(s, hs_rule(s, v->rules.first + (__u32)i)->action));
+		add_action(rule, hs_action(s, hs_rule(s, v->rules.first + (__u32)i)->action));
 	}
 	i = (size_t)json_array_extend(routes, rules);
 	json_decref(rules);
@@ -176,8 +173,7 @@ static int add_tcp_route(json_t *routes, const struct tables *t, const char *hos
 	json_object_set_new(json, "action", json_string("route"));
 	json_object_set_new(json, "tcp", json_true());
 	json_object_set_new(json, "conditions", json_text(o->conditions ?: ""));
-	json_object_set_new(json, "destinations",
-			    route_dests_json(t, t->rules.items[rule].route));
+	json_object_set_new(json, "destinations", route_dests_json(t, t->rules.items[rule].route));
 	shorten_dests(json);
 	return json_object_set_new(seen, json_string_value(key), json_true()) ||
 			       json_array_append_new(routes, json)

@@ -13,7 +13,8 @@ struct asset {
 	size_t size;
 };
 
-/* Whether there is one at the path that a browser asks for ("/page.css"); into *out, whose bytes are the program's own. */
+/* Whether there is one at the path that a browser asks for ("/page.css"); into *out, whose bytes
+ * are the program's own. */
 bool asset_find(const char *path, struct asset *out);
 
 #endif

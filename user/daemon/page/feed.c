@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <linux/types.h>
+
 #include "lib/base/bytemap.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/json_io.h"
@@ -44,7 +46,8 @@ struct feed {
 	json_t *nodes; /* as they are told */
 	size_t row_count, edge_count, row_room, edge_room;
 	size_t nodes_told, edges_told;
-	char flags[FLAGS_MAX][FLAG_MAX]; /* names of struct sums.flags; the last is for all others */
+	char flags[FLAGS_MAX]
+		  [FLAG_MAX]; /* names of struct sums.flags; the last is for all others */
 	double seconds[FEED_WINDOW];
 	unsigned turn; /* of the window, that counts now */
 	bool begun;
@@ -147,7 +150,8 @@ static int peer_node(struct feed *f, const json_t *peer)
 static int service_node(struct feed *f, const json_t *row)
 {
 	return node_id(f, "service", NULL, json_get_text(row, "service_namespace", "unknown"),
-		       json_get_text(row, "service_name", json_get_text(row, "service", "unknown")));
+		       json_get_text(row, "service_name",
+				     json_get_text(row, "service", "unknown")));
 }
 
 /* ---- edges ---- */
@@ -222,8 +226,8 @@ static int find_edges(struct feed *f, const json_t *row, int out[2])
 /* What tells rows apart. NULL when out of memory. */
 static char *row_key(const json_t *row)
 {
-	static const char *const members[] = { "source", "destination", "service",  "cluster",
-					       "protocol", "security", "code", "flags",
+	static const char *const members[] = { "source",      "destination", "service", "cluster",
+					       "protocol",    "security",    "code",	"flags",
 					       "grpc_status", "reporters" };
 	_cleanup_json_ json_t *key = json_array();
 
@@ -302,14 +306,13 @@ static json_int_t body_sum(const json_t *row, const char *member)
 /* Adds what the row has counted since the last answer to `s`. */
 static void count_http(struct feed *f, struct row *r, const json_t *row, struct sums *s)
 {
-	const json_t *buckets =
-		json_object_get(json_object_get(row, "duration"), "buckets");
+	const json_t *buckets = json_object_get(json_object_get(row, "duration"), "buckets");
 	json_int_t code = json_get_int(row, "code", 0);
 
 	s->requests = (uint32_t)step(&r->requests, json_get_int(row, "requests", 0));
 	for (size_t i = 0; i < TRAFFIC_BUCKETS; i++)
-		s->buckets[i] = (uint32_t)step(
-			&r->buckets[i], json_integer_value(json_array_get(buckets, i)));
+		s->buckets[i] = (uint32_t)step(&r->buckets[i],
+					       json_integer_value(json_array_get(buckets, i)));
 	s->client_errors = code >= 400 && code < 500 ? s->requests : 0;
 	s->failed = has_failed(row, code) ? s->requests : 0;
 	s->in = step(&r->in, body_sum(row, "request_bytes"));
@@ -490,10 +493,9 @@ static json_t *message(struct feed *f, size_t node, size_t edge, bool all)
 		const struct edge *e = f->edges[i];
 
 		if (i >= edge)
-			json_array_append_new(edges, json_pack("[I,I,I,s,s]", (json_int_t)i,
-							       (json_int_t)e->from,
-							       (json_int_t)e->to, e->protocol,
-							       e->cluster));
+			json_array_append_new(
+				edges, json_pack("[I,I,I,s,s]", (json_int_t)i, (json_int_t)e->from,
+						 (json_int_t)e->to, e->protocol, e->cluster));
 		if (e->value && (all || e->changed))
 			json_array_append(values, e->value);
 	}

@@ -80,8 +80,8 @@ static int ask_mesh(struct page *p, json_t **why)
 {
 	_cleanup_json_ json_t *data = NULL;
 	json_int_t had = json_get_int(p->mesh, "revision", -1);
-	int r = ask_weftd(&p->ask,
-			  json_pack("{s:s, s:I}", "command", "mesh", "unless", had), &data, why);
+	int r = ask_weftd(&p->ask, json_pack("{s:s, s:I}", "command", "mesh", "unless", had), &data,
+			  why);
 	json_t *clusters = json_object_get(data, "clusters");
 
 	if (r)
@@ -153,7 +153,7 @@ static void on_timer(void *arg)
 	}
 	ask_all(p);
 	next = SHARE * (clock_ms() - begun);
-	event_timer_set(&p->timer, next < TURN_MS      ? TURN_MS
+	event_timer_set(&p->timer, next < TURN_MS	? TURN_MS
 				   : next > TURN_MAX_MS ? TURN_MAX_MS
 							: (unsigned)next);
 }

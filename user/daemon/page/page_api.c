@@ -18,10 +18,9 @@ enum { CONNS_MAX = 500, CONNS_DEFAULT = 100, WORDS_MAX = 8 };
 
 static bool is_secret(const char *name, size_t len)
 {
-	static const char *const names[] = {
-		"authorization", "proxy-authorization", "cookie",      "set-cookie",
-		"x-api-key",     "x-auth-token",        "x-csrf-token"
-	};
+	static const char *const names[] = { "authorization", "proxy-authorization", "cookie",
+					     "set-cookie",    "x-api-key",	     "x-auth-token",
+					     "x-csrf-token" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (strlen(names[i]) == len && !strncasecmp(names[i], name, len))
@@ -71,23 +70,61 @@ char *page_api_redact_yaml(const char *yaml)
 			deep -= deep > indent && (key[-1] == '"' || key[-1] == '\'');
 		if (hidden)
 			fprintf(f, "%.*s: " NOT_SHOWN "\n",
-				(int)(key + len + (key[len] == '"' || key[len] == '\'') - yaml), yaml);
+				(int)(key + len + (key[len] == '"' || key[len] == '\'') - yaml),
+				yaml);
 		else
 			fwrite(yaml, 1, line, f);
 	}
 	return fclose(f) ? NULL : TAKE_PTR(text);
 }
 
+/* Behind "header ": "NAME exact VALUE", or "set: NAME: VALUE". */
+static const char *header_name(const char *at)
+{
+	static const char *const verbs[] = { "set: ", "add: " };
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+		if (!strncmp(at, verbs[i], strlen(verbs[i])))
+			return at + strlen(verbs[i]);
+	return at;
+}
+
+/* What is said of such a header, up to the end of the line. */
+char *page_api_redact_text(const char *text)
+{
+	static const char before[] = "header ";
+	_cleanup_free_ char *out = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&out, &size);
+
+	if (!f)
+		return NULL;
+	while (*text) {
+		const char *at = strstr(text, before);
+		const char *name = at ? header_name(at + strlen(before)) : text + strlen(text);
+		size_t len = strcspn(name, " :=,\n");
+
+		fwrite(text, 1, (size_t)(name - text) + len, f);
+		text = name + len;
+		if (at && is_secret(name, len)) {
+			fputs(" " NOT_SHOWN, f);
+			text += strcspn(text, "\n");
+		}
+	}
+	return fclose(f) ? NULL : TAKE_PTR(out);
+}
+
 static int redact_member(json_t *object, const char *key, json_t *value)
 {
-	_cleanup_free_ char *yaml = NULL;
+	_cleanup_free_ char *text = NULL;
 
 	if (is_secret(key, strlen(key)))
 		return json_object_set_new(object, key, json_string(NOT_SHOWN)) ? -ENOMEM : 0;
-	if (strcmp(key, "yaml") != 0 || !json_is_string(value))
+	if (!json_is_string(value))
 		return page_api_redact(value);
-	yaml = page_api_redact_yaml(json_string_value(value));
-	return !yaml || json_string_set(value, yaml) ? -ENOMEM : 0;
+	text = strcmp(key, "yaml") == 0 ? page_api_redact_yaml(json_string_value(value))
+					: page_api_redact_text(json_string_value(value));
+	return !text || json_string_set(value, text) ? -ENOMEM : 0;
 }
 
 int page_api_redact(json_t *json)
@@ -174,9 +211,18 @@ static void set_value(json_t *asked, const char *name, const char *value)
 static bool kind_is_told(const char *kind)
 {
 	static const char *const kinds[] = {
-		"Service",	       "VirtualService", "DestinationRule",	  "Gateway",
-		"ServiceEntry",	       "Sidecar",	 "AuthorizationPolicy",	  "PeerAuthentication",
-		"RequestAuthentication", "NetworkPolicy",  "ConnectionPolicy",	  "Telemetry",
+		"Service",
+		"VirtualService",
+		"DestinationRule",
+		"Gateway",
+		"ServiceEntry",
+		"Sidecar",
+		"AuthorizationPolicy",
+		"PeerAuthentication",
+		"RequestAuthentication",
+		"NetworkPolicy",
+		"ConnectionPolicy",
+		"Telemetry",
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)

@@ -22,10 +22,11 @@
 /* 0 or -ENOMEM. */
 int page_api_answer(struct ask *ask, const struct page_request *request, struct page_answer *out);
 
-/* Takes the values of such headers out of all of it, in place; also out of YAML in a string called
- * "yaml". 0 or -ENOMEM. */
+/* Takes the values of such headers out of all of it, in place: members of their names, YAML in a
+ * string called "yaml", and what other strings say of a header. 0 or -ENOMEM. */
 int page_api_redact(json_t *json);
-/* The same of YAML: a new string, NULL when out of memory. */
+/* The same of YAML and of words: a new string, NULL when out of memory. */
 char *page_api_redact_yaml(const char *yaml);
+char *page_api_redact_text(const char *text);
 
 #endif

@@ -45,10 +45,10 @@ struct page_http {
 
 /* ---- libmicrohttpd ---- */
 
-#define MHD_FUNCTIONS(do)                                                                        \
-	do                                                                                       \
-	(start_daemon) do(stop_daemon) do(run) do(get_timeout) do(get_daemon_info) do(           \
-		get_connection_info) do(create_response_from_buffer) do(create_response_from_callback) do(add_response_header) do(queue_response) do(destroy_response) do(suspend_connection) do(resume_connection) do(lookup_connection_value) do(get_connection_values)
+#define MHD_FUNCTIONS(do)                                                                                                                                                        \
+	do                                                                                                                                                                       \
+	(start_daemon) do(stop_daemon) do(run) do(get_timeout) do(get_daemon_info) do(get_connection_info) do(create_response_from_buffer) do(create_response_from_callback) do( \
+		add_response_header) do(queue_response) do(destroy_response) do(suspend_connection) do(resume_connection) do(lookup_connection_value) do(get_connection_values)
 
 #define MHD_POINTER(name) __typeof__(&MHD_##name) name;
 static struct {

@@ -26,8 +26,8 @@ struct page_answer {
 	const char *type;
 	const void *bytes;
 	size_t size;
-	bool gzip;	/* the bytes are compressed so */
-	bool malloced;	/* they are freed then; else they are the program's own */
+	bool gzip;     /* the bytes are compressed so */
+	bool malloced; /* they are freed then; else they are the program's own */
 };
 
 struct page_http_options {

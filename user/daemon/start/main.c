@@ -22,6 +22,7 @@
 #include "daemon/start/sources.h"
 #include "daemon/source/kubernetes_cache.h"
 #include "daemon/bpf/pin.h"
+#include "daemon/page/page.h"
 #include "daemon/resolve/resolver.h"
 #include "weft/tproxy.h"
 #include "daemon/supervisor/access_pipe.h"
@@ -44,6 +45,7 @@ DEFINE_CLEANUP(struct file_signer *, file_signer_close);
 DEFINE_CLEANUP(struct cluster_signer *, cluster_signer_close);
 DEFINE_CLEANUP(struct health *, health_close);
 DEFINE_CLEANUP(struct node_health *, node_health_close);
+DEFINE_CLEANUP(struct page *, page_close);
 
 /* All directories and the network namespace, so that two daemons can't share any. */
 struct locks {
@@ -313,6 +315,15 @@ static int open_health(const struct options *o, struct event_loop *loop, struct 
 	return 0;
 }
 
+/* Traffic is steered whether or not anybody can look at it. */
+static void open_page(const struct options *o, struct weftd *d, struct page **out)
+{
+	const struct page_options options = { .address = o->dashboard, .run_dir = o->run_dir };
+
+	if (o->dashboard && !page_open(&options, out))
+		d->dashboard = o->dashboard;
+}
+
 static int open_resolver(const struct options *o, struct event_loop *loop, struct resolver **out)
 {
 	const struct resolver_options options = { .loop = loop,
@@ -426,6 +437,7 @@ static int serve(const struct options *o)
 	_cleanup_(engine_freep) struct engine *engine = NULL;
 	_cleanup_(health_closep) struct health *health = NULL;
 	_cleanup_(node_health_closep) struct node_health *node_health = NULL;
+	_cleanup_(page_closep) struct page *page = NULL;
 	struct weftd d = { .bpffs = o->kernel.bpffs,
 			   .state_dir = o->state_dir,
 			   .enrol = o->kernel.enrol,
@@ -495,6 +507,7 @@ static int serve(const struct options *o)
 	if (r)
 		return log_err(r, "answer at healthCheckNodePorts");
 	d.node_health = node_health;
+	open_page(o, &d, &page);
 	supervisor_each_lacking(supervisor, o->state_dir, tell_lacking, NULL);
 	log_info("ready: %zu objects, generation %llu", engine_objects(engine)->count,
 		 (unsigned long long)kernel_generation(kernel));

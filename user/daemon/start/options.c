@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 #include "daemon/api/health.h"
+#include "daemon/api/http_listen.h"
 #include "daemon/resolve/dns.h"
 #include "daemon/start/options.h"
 #include "weft/tproxy.h"
@@ -46,6 +47,7 @@ enum option_key {
 	OPT_ENROL,
 	OPT_HEALTH,
 	OPT_HEALTH_PORT_WAIT,
+	OPT_DASHBOARD,
 	OPT_DNS,
 	OPT_OUTBOUND,
 	OPT_CLIENT_TLS_DIR,
@@ -81,6 +83,7 @@ static const struct option long_options[] = {
 	{ "enrol", required_argument, NULL, OPT_ENROL },
 	{ "health", required_argument, NULL, OPT_HEALTH },
 	{ "health-port-wait", required_argument, NULL, OPT_HEALTH_PORT_WAIT },
+	{ "dashboard", required_argument, NULL, OPT_DASHBOARD },
 	{ "dns", required_argument, NULL, OPT_DNS },
 	{ "outbound-traffic-policy", required_argument, NULL, OPT_OUTBOUND },
 	{ "client-tls-dir", required_argument, NULL, OPT_CLIENT_TLS_DIR },
@@ -138,6 +141,9 @@ static const char usage[] =
 	"                        how long a Service's healthCheckNodePort is left to kube-proxy: "
 	"weftd answers\n"
 	"                        where nobody has had it for so long (35)\n"
+	"  --dashboard ADDR:PORT|off\n"
+	"                        where the mesh is shown live to a browser, which can change "
+	"nothing (off)\n"
 	"  --dns ADDR[:PORT]     the DNS server that is asked for the names of rules (those of\n"
 	"                        /etc/resolv.conf)\n"
 	"  --client-tls-dir DIR  where the files are that a DestinationRule's tls may name (it may "
@@ -292,6 +298,17 @@ static int take_ca_file(int key, struct options *o, int *status)
 		       : 0;
 }
 
+static int take_dashboard(struct options *o, int *status)
+{
+	bool off = strcmp(optarg, "off") == 0;
+
+	o->dashboard = off ? NULL : optarg;
+	return off || http_address_valid(optarg)
+		       ? 0
+		       : wrong(status, "%s: ADDRESS:PORT or off is expected, not \"%s\"",
+			       "--dashboard", optarg);
+}
+
 static int take_enrol(struct options *o, int *status)
 {
 	int mode = enrol_mode_parse(optarg);
@@ -331,6 +348,8 @@ static int take_proxy_value(int key, struct options *o, int *status)
 				     "--access-log-format", optarg);
 		o->access_log_format = optarg;
 		return 0;
+	case OPT_DASHBOARD:
+		return take_dashboard(o, status);
 	case OPT_DNS:
 		o->dns = optarg;
 		return dns_server_valid(optarg)
