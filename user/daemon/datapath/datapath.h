@@ -134,6 +134,12 @@ int kernel_each_pod(struct kernel *k, int (*row)(void *arg, __u32 ifindex, const
  * the node of that name (NULL: on none), and interfaces that are there. */
 void kernel_each_unready(struct kernel *k, const struct tables *t, const char *node,
 			 void (*tell)(void *arg, const char *what), void *arg);
+/* Connections that the programs have steered and that are open. For any thread. */
+__u64 kernel_steered(const struct kernel *k);
+struct kernel_sweeps {
+	uint64_t runs, ns; /* since the start: how many, and how long all of them took */
+};
+struct kernel_sweeps kernel_sweeps(const struct kernel *k);
 /* What XDP has forwarded since the map was made. 0 or -errno. */
 int kernel_xdp_forwarded(struct kernel *k, struct xdp_stat *out);
 /* What the ConnectionPolicy has done, by reason; `dropped`: it is why packets were. A callback's
@@ -158,6 +164,8 @@ struct kernel_status {
 	unsigned hooks, hooks_wanted, hooks_foreign;
 	const char *release;
 };
+/* The part of it that costs next to nothing. */
+struct node_counts kernel_node(const struct kernel *k);
 int kernel_status(struct kernel *k, struct kernel_status *out);
 
 #endif

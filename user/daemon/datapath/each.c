@@ -335,6 +335,20 @@ int kernel_xdp_forwarded(struct kernel *k, struct xdp_stat *out)
 	return 0;
 }
 
+struct kernel_sweeps kernel_sweeps(const struct kernel *k)
+{
+	return (struct kernel_sweeps){ .runs = k->sweep.runs, .ns = k->sweep.ran_ns };
+}
+
+__u64 kernel_steered(const struct kernel *k)
+{
+	__u64 sum = 0;
+
+	for (__u32 i = 0; i < CLUSTER_IDS_MAX; i++)
+		sum += __atomic_load_n(&k->loader.limits[i].steered, __ATOMIC_RELAXED);
+	return sum;
+}
+
 static int protect_sum(struct kernel *k, __u32 reason, __u64 *each, __u64 *sum)
 {
 	if (bpf_map_lookup_elem(k->loader.map[MAP_PROTECT_COUNT], &reason, each))
@@ -362,6 +376,11 @@ int kernel_each_protected(struct kernel *k,
 			r = row(arg, name, dropped, sum);
 	}
 	return r;
+}
+
+struct node_counts kernel_node(const struct kernel *k)
+{
+	return node_count(k->node);
 }
 
 int kernel_status(struct kernel *k, struct kernel_status *out)

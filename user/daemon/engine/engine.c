@@ -59,6 +59,7 @@ struct engine {
 	json_t *all_warned;	     /* with those of certificates; NULL: there are none of these */
 	uint64_t version;	     /* counts the changes that have taken effect */
 	uint64_t services;	     /* `version` when a Service changed last */
+	struct engine_counts counts;
 	/* One snapshot at a time is handed over to the proxy. */
 	bool asking;
 	struct task *asked; /* the change it belongs to; NULL: what is in force is put back */
@@ -365,6 +366,7 @@ static void finish(struct task *t, int r)
 	bool complete = !r && t->change->completes;
 
 	stage_drop(&t->stage); /* what is known is what is in force */
+	t->engine->counts.refused += r == -EINVAL;
 	t->done(t->arg, r, &t->report);
 	unstage(t);
 	t->change->free(t->change);
@@ -592,6 +594,9 @@ static int commit(struct task *t)
 	}
 	take_effect(t);
 	hand_certificates(e, NULL);
+	e->counts.applied++;
+	e->counts.last_ms = t->compiled - t->staged + now_ms() - begun;
+	e->counts.applied_ms += e->counts.last_ms;
 	log_debug("%zu objects: compiled in %.1f ms, stored in %.1f ms, published in %.1f ms",
 		  e->known.count, t->compiled - t->staged, stored - begun, now_ms() - stored);
 	if (c->kept)
@@ -958,6 +963,11 @@ const struct object *engine_pod_at(const struct engine *e, const struct addr *ad
 		if (!memcmp(&e->tables->sources.items[i].addr, addr, sizeof(*addr)))
 			return e->tables->sources.items[i].pod;
 	return NULL;
+}
+
+struct engine_counts engine_counts(const struct engine *e)
+{
+	return e->counts;
 }
 
 uint64_t engine_version(const struct engine *e)
