@@ -2,6 +2,7 @@
 #include "daemon/page/feed.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include <linux/types.h>
