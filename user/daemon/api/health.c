@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/api/http_daemon.h"
-#include "daemon/api/http_listen.h"
+#include "daemon/api/listen_address.h"
 #include "lib/base/cleanup.h"
 
 enum {
@@ -27,7 +27,7 @@ struct health {
 
 bool health_address_valid(const char *address)
 {
-	return !strcmp(address, "off") || http_address_valid(address);
+	return !strcmp(address, "off") || listen_address_valid(address, LISTEN_ONE);
 }
 
 /* ---- answers ---- */
@@ -109,7 +109,7 @@ int health_open(const struct health_options *o, struct health **out)
 		return -ENOMEM;
 	h->listener.fd = -1;
 	h->options = *o;
-	fd = http_listen(o->address);
+	fd = listen_address_open(o->address, LISTEN_ONE);
 	if (fd < 0)
 		return fd;
 	h->listener = (struct event){ .fd = TAKE_FD(fd), .ready = on_connection, .arg = h };

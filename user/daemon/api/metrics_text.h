@@ -5,6 +5,7 @@
  * What Prometheus reads, line by line: its text format 0.0.4, or OpenMetrics 1.0. Functions that
  * write append, and return 0 or -ENOMEM.
  */
+#include <linux/types.h>
 #include <stdbool.h>
 #include <stdint.h>
 

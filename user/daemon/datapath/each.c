@@ -106,6 +106,29 @@ int kernel_each_dest(struct kernel *k,
 	return walk(k, MAP_DESTS, sizeof(struct dest_key), sizeof(struct dest_stat), dest_row, &w);
 }
 
+struct tcp_walk {
+	int (*row)(void *arg, const struct tcp_traffic_key *key, const struct tcp_traffic *t);
+	void *arg;
+};
+
+static int tcp_row(void *arg, const void *key, const void *value)
+{
+	struct tcp_walk *w = arg;
+
+	return w->row(w->arg, key, value);
+}
+
+int kernel_each_tcp_traffic(struct kernel *k,
+			    int (*row)(void *arg, const struct tcp_traffic_key *key,
+				       const struct tcp_traffic *t),
+			    void *arg)
+{
+	struct tcp_walk w = { row, arg };
+
+	return walk(k, MAP_TCP_TRAFFIC, sizeof(struct tcp_traffic_key), sizeof(struct tcp_traffic),
+		    tcp_row, &w);
+}
+
 int kernel_each_reason(struct kernel *k,
 		       int (*row)(void *arg, __u32 reason, const struct reason_stat *s), void *arg)
 {
@@ -303,6 +326,8 @@ int kernel_adopt(struct kernel *k, struct registry *registry)
 		r = kernel_each_endpoint(k, adopt_endpoint, registry);
 	if (!r)
 		r = kernel_each_route(k, adopt_route, registry);
+	if (!r)
+		r = kernel_adopt_peers(k, registry);
 	return r;
 }
 

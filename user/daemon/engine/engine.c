@@ -210,6 +210,7 @@ static int publish_first(struct engine *e)
 	struct tables *t = e->tables;
 	int r = 0;
 
+	kernel_name_peers(e->kernel, e->registry);
 	if (t->http)
 		r = supervisor_snapshot_first(e->proxy, kernel_generation(e->kernel) + 1, t->http);
 	return r ? r : kernel_publish(e->kernel, t);
@@ -631,6 +632,7 @@ static void ask_proxy(struct engine *e, struct task *t)
 	hand_certificates(e, snapshot);
 	if (t)
 		stage_withdraw(&t->stage);
+	kernel_name_peers(e->kernel, e->registry);
 	e->asking = true;
 	e->asked = t;
 	supervisor_snapshot(e->proxy, kernel_generation(e->kernel) + (t != NULL), snapshot,

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-#include "daemon/api/http_listen.h"
+#include "daemon/api/listen_address.h"
 #include "daemon/page/ask.h"
 #include "daemon/page/assets.h"
 #include "daemon/page/feed.h"
@@ -271,7 +271,7 @@ int page_open(const struct page_options *o, struct page **out)
 	p->ask.run_dir = o->run_dir;
 	p->quit.fd = -1;
 	ask_open(&p->ask);
-	p->listener = http_listen(o->address);
+	p->listener = listen_address_open(o->address, LISTEN_ONE);
 	if (p->listener < 0)
 		return log_err(p->listener, "--dashboard: listen at %s", o->address);
 	r = set_up(p);

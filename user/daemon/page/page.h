@@ -9,7 +9,7 @@
 struct page;
 
 struct page_options {
-	const char *address; /* ADDRESS:PORT, see daemon/api/http_listen.h */
+	const char *address; /* ADDRESS:PORT, see daemon/api/listen_address.h */
 	const char *run_dir; /* where the control socket is; borrowed until page_close() */
 };
 
