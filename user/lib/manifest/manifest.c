@@ -49,8 +49,7 @@ static void print_daemon_set(const struct values *v, FILE *out)
 	print_given(v, VALUE_WORKERS, manifest_workers, out);
 	print_given(v, VALUE_DNS, manifest_dns, out);
 	if (values_true(v, VALUE_DASHBOARD))
-		print_text(v, manifest_dashboard, out);
-	print_text(v, manifest_environment, out);
+		template_print(v, manifest_dashboard, out);
 	template_print(v, manifest_environment, out);
 	print_api_server(v, out);
 	template_print(v, manifest_probes, out);
