@@ -35,7 +35,7 @@ JOBS = -j$(shell nproc 2>/dev/null || echo 1)
 MULTIARCH = $(shell $(CC) -print-multiarch)
 
 INCLUDES := -Iheaders -Iuser -I. -I$(OUT)/bpf
-CPPFLAGS := $(INCLUDES) -D_GNU_SOURCE= -DWEFT_VERSION='"$(VERSION)"'
+CPPFLAGS := $(INCLUDES) -D_GNU_SOURCE= -DWEFT_VERSION='"$(VERSION)"' -DWEFT_ASSETS='"$(OUT)/assets"'
 WARN := -Wall -Wextra -Werror
 CFLAGS ?= -O2 -g
 STD := -std=gnu11
@@ -233,6 +233,14 @@ $(MANIFEST_FILES): CPPFLAGS += -DWEFT_GRAFANA='"$(OUT)/grafana"'
 # A header that is only there once it is generated: all skeletons come before the first object that may include one.
 $(call objects,obj,$(DAEMON_SRC) $(PROG_SRC)) $(call objects,asan,$(DAEMON_SRC) $(UNIT_SRC)) $(call objects,fuzzobj,$(DAEMON_SRC)): | $(SKELS)
 
+# The page's files, which an object has in it: what includes them is not seen by -MMD.
+ASSETS := $(patsubst user/daemon/page/assets/%,$(OUT)/assets/%.gz,$(wildcard user/daemon/page/assets/*))
+$(OUT)/assets/%.gz: user/daemon/page/assets/%
+	$(say) GZIP $@
+	$(Q)mkdir -p $(@D)
+	$(Q)gzip -9nc $< >$@
+$(patsubst %,$(OUT)/%/user/daemon/page/assets.o,obj asan fuzzobj): $(ASSETS)
+
 # flavour NAME,WHAT IS SAID,COMPILER,FLAGS
 define flavour
 $$(OUT)/$(1)/%.o: %.c
@@ -275,7 +283,7 @@ $(OUT)/weftd: $(call objects,obj,$(DAEMON_SRC)) $(OUT)/libweft.a
 	$(link)
 $(OUT)/weft: $(call objects,obj,$(CLI_SRC)) $(OUT)/libweft.a
 	$(link)
-$(OUT)/weft-proxy: LINK_MORE := -pthread
+$(OUT)/weftd $(OUT)/weft-proxy: LINK_MORE := -pthread
 $(OUT)/weft-proxy: $(OUT)/obj/user/proxy/process/main.o $(OUT)/libweftproxy.a $(OUT)/libweft.a
 	$(link)
 $(OUT)/prog-tests: LINK_MORE := -lcriterion

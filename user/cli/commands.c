@@ -56,6 +56,12 @@ const struct cmd cmds[] = {
 	  "packet\n"
 	  "An endpoint that outlier detection has ejected has a line of its own, without a "
 	  "client.\n" },
+	{ "dashboard", cmd_dashboard, "[--browser=true|false]",
+	  "open the page on which weftd shows the mesh live", "--browser -o", "json",
+	  "  --browser=false only print where it is\n"
+	  "weftd serves it with --dashboard ADDRESS:PORT, to browsers of this machine: from "
+	  "elsewhere\n"
+	  "by `ssh -L` or `kubectl port-forward`.\n" },
 	{ "delete", cmd_delete,
 	  "-f FILE|DIR|-... | KIND NAME... | KIND/NAME... | KIND -l SELECTOR | KIND --all",
 	  "take rules out of force, all in the call or none",

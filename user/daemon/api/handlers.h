@@ -27,6 +27,7 @@ struct weftd {
 	enum enrol_mode enrol;
 	const char *node_name;		 /* that Pods of this node name; NULL: not known */
 	struct node_health *node_health; /* NULL: not yet */
+	const char *dashboard;		 /* where the page is; NULL: it is not served */
 	bool registry_only;		 /* outboundTrafficPolicy, as weftd was started */
 	bool quit;			 /* asked to end */
 	bool left;			 /* with nothing of it on the node any more */
@@ -49,6 +50,10 @@ struct traffic_walk weftd_traffic(const struct weftd *d);
  * -errno. */
 int weftd_leave(struct weftd *d);
 
+/* Is another one after every change of objects, those that made no generation among them, and after
+ * a restart. */
+json_int_t handlers_revision(const struct weftd *d);
+
 int handle_apply(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_delete(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_get(struct weftd *d, const struct request *request, struct reply *reply);
@@ -59,6 +64,7 @@ int handle_traffic(struct weftd *d, const struct request *request, struct reply 
 int handle_conns(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_explain(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_analyze(struct weftd *d, const struct request *request, struct reply *reply);
+int handle_mesh(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_versions(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_uninstall(struct weftd *d, const struct request *request, struct reply *reply);
 

@@ -58,9 +58,7 @@ static json_t *missing_json(const struct errors *missing)
 	return list;
 }
 
-/* Is another one after every change of objects, those that made no generation among them, and after
- * a restart. */
-static json_int_t revision_of(const struct weftd *d)
+json_int_t handlers_revision(const struct weftd *d)
 {
 	enum { VERSION_BITS = 24 };
 	uint64_t version = engine_version(d->engine) & ((1u << VERSION_BITS) - 1);
@@ -82,7 +80,7 @@ int handle_get(struct weftd *d, const struct request *request, struct reply *rep
 {
 	const char *form = json_get_text(request->args, "form", "table");
 	bool with_object = json_is_true(json_object_get(request->args, "objects"));
-	json_int_t revision = revision_of(d);
+	json_int_t revision = handlers_revision(d);
 	_cleanup_(selection_free) struct selection selection = { 0 };
 	json_t *items;
 	int r;

@@ -328,6 +328,7 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 	    json_object_set_new(reply->data, "identities", identities_json(d)) ||
 	    json_object_set_new(reply->data, "outbound_traffic_policy",
 				json_string(d->registry_only ? "REGISTRY_ONLY" : "ALLOW_ANY")) ||
+	    json_object_set_new(reply->data, "dashboard", json_text(d->dashboard)) ||
 	    json_object_set_new(reply->data, "health_ports", node_health_json(d->node_health)))
 		return -ENOMEM;
 	return json_object_set_new(json_object_get(reply->data, "proxy"), "draining",

@@ -23,6 +23,7 @@
 #include "daemon/start/sources.h"
 #include "daemon/source/kubernetes_cache.h"
 #include "daemon/bpf/pin.h"
+#include "daemon/page/page.h"
 #include "daemon/resolve/resolver.h"
 #include "weft/tproxy.h"
 #include "daemon/supervisor/access_pipe.h"
@@ -45,6 +46,7 @@ DEFINE_CLEANUP(struct file_signer *, file_signer_close);
 DEFINE_CLEANUP(struct cluster_signer *, cluster_signer_close);
 DEFINE_CLEANUP(struct health *, health_close);
 DEFINE_CLEANUP(struct node_health *, node_health_close);
+DEFINE_CLEANUP(struct page *, page_close);
 DEFINE_CLEANUP(struct metrics *, metrics_close);
 
 /* All directories and the network namespace, so that two daemons can't share any. */
@@ -316,6 +318,15 @@ static int open_health(const struct options *o, struct event_loop *loop, struct 
 	return 0;
 }
 
+/* Traffic is steered whether or not anybody can look at it. */
+static void open_page(const struct options *o, struct weftd *d, struct page **out)
+{
+	const struct page_options options = { .address = o->dashboard, .run_dir = o->run_dir };
+
+	if (o->dashboard && !page_open(&options, out))
+		d->dashboard = o->dashboard;
+}
+
 static int open_metrics(const struct options *o, struct event_loop *loop, struct weftd *d,
 			struct metrics **out)
 {
@@ -440,6 +451,7 @@ static int serve(const struct options *o)
 	_cleanup_(engine_freep) struct engine *engine = NULL;
 	_cleanup_(health_closep) struct health *health = NULL;
 	_cleanup_(node_health_closep) struct node_health *node_health = NULL;
+	_cleanup_(page_closep) struct page *page = NULL;
 	_cleanup_(metrics_closep) struct metrics *metrics = NULL;
 	struct weftd d = { .bpffs = o->kernel.bpffs,
 			   .state_dir = o->state_dir,
@@ -510,6 +522,7 @@ static int serve(const struct options *o)
 	if (r)
 		return log_err(r, "answer at healthCheckNodePorts");
 	d.node_health = node_health;
+	open_page(o, &d, &page);
 	r = open_metrics(o, loop, &d, &metrics);
 	if (r)
 		return r;

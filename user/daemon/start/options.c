@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 #include "daemon/api/health.h"
+#include "daemon/api/listen_address.h"
 #include "daemon/api/metrics.h"
 #include "daemon/resolve/dns.h"
 #include "daemon/start/options.h"
@@ -47,6 +48,7 @@ enum option_key {
 	OPT_ENROL,
 	OPT_HEALTH,
 	OPT_HEALTH_PORT_WAIT,
+	OPT_DASHBOARD,
 	OPT_METRICS,
 	OPT_METRICS_SERIES_MAX,
 	OPT_DNS,
@@ -84,6 +86,7 @@ static const struct option long_options[] = {
 	{ "enrol", required_argument, NULL, OPT_ENROL },
 	{ "health", required_argument, NULL, OPT_HEALTH },
 	{ "health-port-wait", required_argument, NULL, OPT_HEALTH_PORT_WAIT },
+	{ "dashboard", required_argument, NULL, OPT_DASHBOARD },
 	{ "metrics", required_argument, NULL, OPT_METRICS },
 	{ "metrics-series-max", required_argument, NULL, OPT_METRICS_SERIES_MAX },
 	{ "dns", required_argument, NULL, OPT_DNS },
@@ -143,6 +146,9 @@ static const char usage[] =
 	"                        how long a Service's healthCheckNodePort is left to kube-proxy: "
 	"weftd answers\n"
 	"                        where nobody has had it for so long (35)\n"
+	"  --dashboard ADDR:PORT|off\n"
+	"                        where the mesh is shown live to a browser, which can change "
+	"nothing (off)\n"
 	"  --metrics [ADDR]:PORT|off\n"
 	"                        where Prometheus finds /metrics, :PORT at every address of the "
 	"node (off)\n"
@@ -305,6 +311,17 @@ static int take_ca_file(int key, struct options *o, int *status)
 		       : 0;
 }
 
+static int take_dashboard(struct options *o, int *status)
+{
+	bool off = strcmp(optarg, "off") == 0;
+
+	o->dashboard = off ? NULL : optarg;
+	return off || listen_address_valid(optarg, LISTEN_ONE)
+		       ? 0
+		       : wrong(status, "%s: ADDRESS:PORT or off is expected, not \"%s\"",
+			       "--dashboard", optarg);
+}
+
 static int take_enrol(struct options *o, int *status)
 {
 	int mode = enrol_mode_parse(optarg);
@@ -359,6 +376,8 @@ static int take_proxy_value(int key, struct options *o, int *status)
 				     "--access-log-format", optarg);
 		o->access_log_format = optarg;
 		return 0;
+	case OPT_DASHBOARD:
+		return take_dashboard(o, status);
 	case OPT_METRICS:
 	case OPT_METRICS_SERIES_MAX:
 		return take_metrics(key, o, status);

@@ -273,6 +273,10 @@ const char manifest_dns[] =
 	"        - --dns\n"
 	"        - \"${dns}\"\n";
 
+const char manifest_dashboard[] =
+	"        - --dashboard\n"
+	"        - 127.0.0.1:15021\n";
+
 const char manifest_environment[] =
 	"        ports:\n"
 	"        - {name: metrics, containerPort: ${metrics.port}}\n"

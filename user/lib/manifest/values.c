@@ -97,6 +97,9 @@ const struct value_info value_infos[VALUE_MAX] = {
 	[VALUE_DNS] = { "dns", "", .type = VALUE_ADDRESS, .optional = true,
 			.help = "the DNS server that is asked for the names of rules (the "
 				"node's)" },
+	[VALUE_DASHBOARD] = { "dashboard", "true", .type = VALUE_BOOL,
+			      .help = "whether each agent shows its traffic to browsers of its "
+				      "node" },
 	[VALUE_CERT_TTL] = { "workloadCertTTL", "24h", .type = VALUE_DURATION,
 			     .min = CERT_TTL_MIN_S, .max = CERT_TTL_MAX_S,
 			     .help = "how long a workload's certificate is good for" },

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// see.mjs MODULES BROWSER WHAT [ARGUMENT...]: looks at the page in a browser that runs already (its DevTools at BROWSER, a URL), and
+// prints what it sees; fails where that is not as it should be. MODULES: where selftests/page/prepare has put what this needs.
+//
+//   open URL [WIDTH HEIGHT [dark|light]]   opens the page, and waits until it is live
+//   edges                     what stands on each edge of the graph: JSON, {"FROM > TO": TEXT}
+//   nodes                     the same of nodes
+//   list                      the rows of the list, cells with a bar between
+//   pick FROM TO              clicks on that edge; prints what the details say
+//   why FROM TO PATH [HEADER] asks why; prints the answer
+//   view graph|list
+//   shot FILE                 a picture, a small PNG
+//   axe                       fails with a line for each serious finding of accessibility
+//   keys                      fails unless the keyboard reaches everything, and opens and closes the details
+//   frames SECONDS            milliseconds of the longest frames while the graph is dragged: JSON
+//   errors                    what went wrong on the page since it was opened, a line each
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+
+const [modules, address, what, ...words] = process.argv.slice(2);
+const load = createRequire(`${modules}/package.json`);
+const puppeteer = load("puppeteer-core");
+const browser = await puppeteer.connect({ browserURL: address, defaultViewport: null });
+const [page] = await browser.pages();
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+function check(holds, text) {
+	if (holds) return;
+	console.error(text);
+	process.exitCode = 1;
+}
+
+const drawn = (selector) => page.evaluate((which) => {
+	const { mesh, graph } = window.weft, found = {};
+	const name = (id) => graph.cy.getElementById(id).data("label").split("\n")[0];
+	for (const e of graph.cy.elements(which).toArray()) {
+		if (e.isParent()) continue;
+		found[e.isEdge() ? `${name(e.data("source"))} > ${name(e.data("target"))}` : e.data("label").split("\n")[0]] =
+			[...e.classes()].includes("bad") ? `${e.data("label")}\n(bad)` : e.data("label");
+	}
+	return found;
+}, selector);
+
+const details = () => page.$eval("#details", (e) => e.innerText);
+
+const see = {
+	async open(url, width = "1400", height = "850", theme = "dark") {
+		await page.setViewport({ width: Number(width), height: Number(height) });
+		await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
+		await page.evaluateOnNewDocument(() => {
+			window.errors = [];
+			window.addEventListener("error", (e) => window.errors.push(e.message));
+			window.addEventListener("unhandledrejection", (e) => window.errors.push(String(e.reason)));
+			document.addEventListener("securitypolicyviolation", (e) => window.errors.push(`${e.violatedDirective} ${e.blockedURI}`));
+		});
+		await page.goto(url);
+		await page.waitForSelector('#state[data-state="ok"]', { timeout: 20000 });
+	},
+	async edges() {
+		console.log(JSON.stringify(await drawn("edge"), null, 1));
+	},
+	async nodes() {
+		console.log(JSON.stringify(await drawn("node"), null, 1));
+	},
+	async list() {
+		console.log(await page.$$eval("#list tbody tr", (rows) => rows.map((r) => [...r.cells].map((c) => c.textContent).join(" | ")).join("\n")));
+	},
+	async pick(from, to) {
+		const place = await page.evaluate((a, b) => {
+			const { graph } = window.weft, name = (e) => e.data("label").split("\n")[0];
+			const edge = graph.cy.edges().toArray().find((e) => name(e.source()) === a && name(e.target()) === b);
+			const at = edge && edge.renderedMidpoint(), box = graph.canvas.getBoundingClientRect();
+			return at && { x: box.left + at.x, y: box.top + at.y };
+		}, from, to);
+		if (!place) return check(false, `there is no edge from ${from} to ${to}`);
+		await page.mouse.click(place.x, place.y);
+		await page.waitForSelector("#details:not([hidden])", { timeout: 5000 });
+		for (const object of await page.$$("#details details.object > summary")) await object.click();
+		await pause(2500);
+		console.log(await details());
+	},
+	async why(from, to, path, header = "") {
+		await page.click("#ask-why");
+		const fields = { "#why-from": from, "#why-to": to, "#why-path": path, "#why-headers": header };
+		for (const [field, value] of Object.entries(fields)) {
+			await page.$eval(field, (e) => { e.value = ""; });
+			await page.type(field, value);
+		}
+		await page.click("#why button[type=submit]");
+		await page.waitForSelector("#why pre:not([hidden])", { timeout: 5000 });
+		console.log(await page.$eval("#why pre", (e) => e.textContent));
+	},
+	async unwhy() {
+		await page.keyboard.press("Escape");
+	},
+	async view(which) {
+		await page.click(`#as-${which}`);
+		await pause(300);
+	},
+	async shot(file) {
+		await page.screenshot({ path: file });
+	},
+	async axe() {
+		await page.evaluate(readFileSync(load.resolve("axe-core/axe.min.js"), "utf8"));
+		const result = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+		check(result.passes.length > 10, "hardly anything was looked at");
+		for (const found of result.violations)
+			for (const node of found.nodes) {
+				const line = `${found.impact}: ${found.help}: ${node.target.join(" ")} ${(node.any[0] || {}).message || ""}`;
+				if (["serious", "critical"].includes(found.impact)) check(false, line);
+				else console.log(line);
+			}
+	},
+	async keys() {
+		const wanted = await page.$$eval("header button, header input, header select, #canvas, #graph button", (all) => all.map((e) => e.id));
+		const reached = new Set();
+		await page.evaluate(() => document.activeElement.blur());
+		for (let i = 0; i < 40; i++) {
+			await page.keyboard.press("Tab");
+			reached.add(await page.evaluate(() => document.activeElement.id));
+		}
+		for (const id of wanted) check(reached.has(id), `Tab does not reach ${id}`);
+		await page.focus("#canvas");
+		await page.keyboard.press("ArrowRight");
+		const first = await page.$eval("#said", (e) => e.textContent);
+		await page.keyboard.press("ArrowRight");
+		const second = await page.$eval("#said", (e) => e.textContent);
+		check(first && second && first !== second, `arrow keys: "${first}", then "${second}"`);
+		await page.keyboard.press("Enter");
+		check(await page.$("#details:not([hidden])"), "Enter does not open the details");
+		await page.focus("#details");
+		await page.keyboard.press("Escape");
+		check(await page.$("#details[hidden]"), "Escape does not close the details");
+		check(await page.evaluate(() => document.activeElement.id === "canvas"), "the focus does not go back to the graph");
+	},
+	// Every frame counts: those of new figures, and those of a hand that drags the graph.
+	async frames(seconds) {
+		await page.evaluate(() => {
+			window.frames_ = [];
+			let last = performance.now();
+			const tick = (now) => { window.frames_.push(now - last); last = now; window.frameTimer = requestAnimationFrame(tick); };
+			requestAnimationFrame(tick);
+		});
+		const end = Date.now() + seconds * 1000;
+		await page.mouse.move(700, 500);
+		await page.mouse.down();
+		for (let i = 0; Date.now() < end; i++) {
+			await page.mouse.move(700 + 150 * Math.sin(i / 9), 500 + 80 * Math.cos(i / 7));
+			await pause(16);
+		}
+		await page.mouse.up();
+		const result = await page.evaluate(() => {
+			cancelAnimationFrame(window.frameTimer);
+			const sorted = window.frames_.slice(2).sort((a, b) => a - b), at = (share) => sorted[Math.floor((sorted.length - 1) * share)];
+			const draws = performance.getEntriesByName("weft-draw").map((e) => e.duration);
+			return { frames: sorted.length, median: at(0.5), p95: at(0.95), p99: at(0.99), most: at(1), update: Math.max(...draws.slice(2)),
+				nodes: window.weft.graph.cy.nodes().length, edges: window.weft.graph.cy.edges().length };
+		});
+		console.log(JSON.stringify(result, (key, value) => (typeof value === "number" ? Math.round(value * 10) / 10 : value)));
+	},
+	async errors() {
+		for (const line of await page.evaluate(() => window.errors)) check(false, line);
+	},
+};
+
+await see[what](...words);
+await browser.disconnect();

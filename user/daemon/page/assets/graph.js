@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// The traffic graph, drawn by Cytoscape.js.
+import cytoscape from "/cytoscape.js";
+import { layout } from "/layout.js";
+import { label } from "/mesh.js";
+import { find, number, milliseconds, bytes, percent, say } from "/dom.js";
+
+const LARGE = 400; // nodes: less is drawn while it moves
+
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+function style() {
+	const edge = (name) => ({ "line-color": color(name), "target-arrow-color": color(name), color: color("text") });
+	return [
+		{ selector: "node", style: {
+			label: "data(label)", color: color("text"), "font-size": 13, "font-family": "system-ui, sans-serif", "text-wrap": "wrap",
+			"text-valign": "bottom", "text-margin-y": 5, "min-zoomed-font-size": 7, width: 34, height: 34,
+			"background-color": color("node"), "border-width": 2, "border-color": color("edge-idle"), "text-max-width": 180,
+			"text-background-color": color("back"), "text-background-opacity": 0.75, "text-background-padding": 2 } },
+		{ selector: "node.service", style: { shape: "round-rectangle", width: 44, height: 30, "background-color": color("service") } },
+		{ selector: "node.workload", style: { shape: "ellipse" } },
+		{ selector: "node.outside", style: { shape: "round-diamond" } },
+		{ selector: "node.bad", style: { "border-color": color("edge-bad"), "border-width": 4 } },
+		{ selector: "node.warn", style: { "border-color": color("edge-warn"), "border-width": 4 } },
+		{ selector: "node.ok", style: { "border-color": color("edge-ok") } },
+		{ selector: ":parent", style: {
+			shape: "round-rectangle", "background-color": color("group"), "background-opacity": 0.5, "border-color": color("line"), "border-width": 1,
+			"text-valign": "top", "text-margin-y": -4, padding: 26, "font-size": 15, "font-weight": "bold", "text-background-opacity": 0 } },
+		{ selector: "edge", style: {
+			"curve-style": "bezier", "target-arrow-shape": "triangle", width: "data(width)", label: "data(label)", "font-size": 11, "text-wrap": "wrap",
+			"min-zoomed-font-size": 8, "text-background-color": color("back"), "text-background-opacity": 0.85, "text-background-padding": 2,
+			"arrow-scale": 0.9, ...edge("edge-ok") } },
+		{ selector: "edge.large", style: { "curve-style": "straight" } },
+		{ selector: "edge.warn", style: edge("edge-warn") },
+		{ selector: "edge.bad", style: edge("edge-bad") },
+		{ selector: "edge.idle", style: { ...edge("edge-idle"), "line-style": "dashed" } },
+		{ selector: ".dim", style: { opacity: 0.15 } },
+		{ selector: ":selected", style: { "overlay-color": color("accent"), "overlay-opacity": 0.25, "overlay-padding": 6 } },
+	];
+}
+
+export class Graph {
+	constructor(mesh, choose) {
+		this.mesh = mesh;
+		this.choose = choose;
+		this.filter = { ns: "", words: "" };
+		this.canvas = find("canvas");
+		this.cy = cytoscape({
+			container: this.canvas, style: style(), layout: { name: "preset" }, minZoom: 0.05, maxZoom: 3, autoungrabify: true,
+			boxSelectionEnabled: false, pixelRatio: Math.min(window.devicePixelRatio, 2), textureOnViewport: false,
+		});
+		this.drawn = new Map(); // id -> what was drawn last
+		this.cy.on("tap", "node, edge", (event) => this.open(event.target));
+		this.cy.on("tap", (event) => event.target === this.cy && this.choose(null));
+		this.cy.on("zoom pan", (event) => { if (!this.fitting) this.moved = true; });
+		this.canvas.addEventListener("keydown", (event) => this.key(event));
+		find("zoom-in").addEventListener("click", () => this.zoom(1.4));
+		find("zoom-out").addEventListener("click", () => this.zoom(1 / 1.4));
+		find("zoom-all").addEventListener("click", () => this.fit());
+		new ResizeObserver(() => { this.cy.resize(); if (!this.moved) this.fit(); }).observe(this.canvas);
+	}
+
+	restyle() {
+		this.cy.style(style());
+	}
+
+	// ---- what is drawn ----
+
+	shape() {
+		const wanted = (node) => !this.filter.ns || node.ns === this.filter.ns;
+		const edges = this.mesh.visibleEdges().filter((e) => wanted(e.from) || wanted(e.to));
+		const nodes = new Set(edges.flatMap((e) => [e.from, e.to]));
+		if (this.mesh.idle) this.mesh.visibleNodes().filter(wanted).forEach((n) => nodes.add(n));
+		const places = layout([...nodes], edges);
+		const large = nodes.size > LARGE;
+		const elements = [...new Set([...nodes].map((n) => n.ns))].map((ns) => ({
+			data: { id: `ns|${ns}`, label: ns === "unknown" ? "outside" : ns }, selectable: false }));
+		this.classes = new Map();
+		for (const node of nodes) {
+			const kind = node.kind === "workload" && node.name === "unknown" ? "outside" : node.kind;
+			elements.push({ data: { id: node.key, parent: `ns|${node.ns}`, label: label(node) }, position: { ...places.get(node) }, classes: kind });
+			this.classes.set(node.key, kind);
+		}
+		for (const edge of edges) {
+			elements.push({ data: { id: `e${edge.id}`, source: edge.from.key, target: edge.to.key, label: "", width: 1.5 }, classes: large ? "large" : "" });
+			this.classes.set(`e${edge.id}`, large ? "large" : "");
+		}
+		const selected = this.cy.$(":selected").map((e) => e.id());
+		this.cy.batch(() => {
+			this.cy.elements().remove();
+			this.cy.add(elements);
+			selected.forEach((id) => this.cy.getElementById(id).select());
+		});
+		this.edges = edges;
+		this.nodes = [...nodes];
+		this.drawn.clear();
+		this.large = large;
+		if (!this.moved) this.fit();
+		this.values();
+	}
+
+	edgeLabel(edge) {
+		const lines = [];
+		const weights = edge.cluster ? this.mesh.weights(edge.cluster).filter((w) => w.weight < 100 || w.conditions) : [];
+		for (const w of weights.slice(0, 2)) {
+			const on = w.conditions.length > 34 ? `${w.conditions.slice(0, 33)}…` : w.conditions;
+			lines.push(`${w.weight} %${on ? ` if ${on}` : ""}`);
+		}
+		if (edge.protocol === "tcp") lines.push(`${number(edge.open)} open · ${bytes(edge.in + edge.out)}/s`);
+		else if (edge.active) lines.push(`${number(edge.rate)}/s · ${milliseconds(edge.p50)} / ${milliseconds(edge.p99)}`);
+		if (edge.failed) lines.push(`${percent(edge.failed / edge.rate)} fail`);
+		const marks = [edge.mtls ? "🔒" : "", ...this.mesh.troubles(edge).map((t) => (t.kind === "open" ? "⚡ limit reached" : `⏏ ${t.words}`))];
+		const mark = [...new Set(marks)].filter(Boolean).join(" ");
+		if (mark) lines.push(mark);
+		return lines.join("\n");
+	}
+
+	// One element, if it looks different by now.
+	draw(id, data, classes) {
+		const now = `${classes}\n${data.width}\n${data.label}`;
+		if (this.drawn.get(id) === now) return;
+		this.drawn.set(id, now);
+		const element = this.cy.getElementById(id);
+		element.data(data);
+		element.classes(`${this.classes.get(id)} ${classes}`);
+	}
+
+	nodeHealth(node) {
+		const all = [...node.in].map((e) => this.mesh.health(e));
+		return all.includes("bad") ? "bad" : all.includes("warn") ? "warn" : all.includes("ok") ? "ok" : "";
+	}
+
+	values() {
+		if (!this.edges) return;
+		const words = this.filter.words.toLowerCase();
+		const dim = (node) => words && !label(node).toLowerCase().includes(words) && !node.ns.includes(words);
+		this.cy.batch(() => {
+			for (const edge of this.edges)
+				this.draw(`e${edge.id}`, {
+					label: this.edgeLabel(edge),
+					width: Math.round(2 * (1.5 + Math.log10(1 + edge.rate + (edge.in + edge.out) / 1e5) * 1.6)) / 2,
+				}, this.mesh.health(edge) + (dim(edge.from) && dim(edge.to) ? " dim" : ""));
+			for (const node of this.nodes)
+				this.draw(node.key, { label: [label(node), ...this.mesh.faults(node).map((f) => `⏱ ${f}`)].join("\n"), width: 0 },
+					this.nodeHealth(node) + (dim(node) ? " dim" : ""));
+		});
+	}
+
+	// ---- where it looks ----
+
+	fit() {
+		this.fitting = true;
+		this.cy.fit(undefined, 40);
+		if (this.cy.zoom() > 1.3) {
+			this.cy.zoom(1.3);
+			this.cy.center();
+		}
+		this.fitting = this.moved = false;
+	}
+
+	zoom(by) {
+		this.cy.zoom({ level: this.cy.zoom() * by, renderedPosition: { x: this.cy.width() / 2, y: this.cy.height() / 2 } });
+	}
+
+	open(element) {
+		const id = element.id();
+		if (id.startsWith("ns|")) return;
+		this.cy.$(":selected").unselect();
+		element.select();
+		this.choose(element.isEdge() ? { edge: this.mesh.edges.get(Number(id.slice(1))) } : { node: this.mesh.nodes.get(id) });
+	}
+
+	// Arrow keys: to what is nearest in that direction, among nodes and the middles of edges.
+	key(event) {
+		const directions = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+		if (event.ctrlKey || event.altKey || event.metaKey) return;
+		if (event.key in directions) this.step(...directions[event.key]);
+		else if (event.key === "+" || event.key === "=") this.zoom(1.4);
+		else if (event.key === "-") this.zoom(1 / 1.4);
+		else if (event.key === "0") this.fit();
+		else if (event.key === "Enter" || event.key === " ") {
+			const at = this.cy.$(":selected");
+			if (at.nonempty()) this.open(at[0]);
+		} else return;
+		event.preventDefault();
+	}
+
+	middle(element) {
+		return element.isNode() ? element.position() : element.midpoint();
+	}
+
+	step(dx, dy) {
+		const all = this.cy.elements().filter((e) => !e.isParent());
+		const selected = this.cy.$(":selected");
+		let best = null, least = Infinity;
+		const from = selected.nonempty() ? this.middle(selected[0]) : null;
+		all.forEach((e) => {
+			if (selected.contains(e)) return;
+			const at = this.middle(e);
+			const along = from ? (at.x - from.x) * dx + (at.y - from.y) * dy : 1;
+			const across = from ? Math.abs((at.x - from.x) * dy) + Math.abs((at.y - from.y) * dx) : at.x + at.y;
+			if (along > 1 && along + 2 * across < least) {
+				least = along + 2 * across;
+				best = e;
+			} else if (!from && across < least) {
+				least = across;
+				best = e;
+			}
+		});
+		if (!best) return;
+		selected.unselect();
+		best.select();
+		const view = this.cy.extent(), at = this.middle(best);
+		if (at.x < view.x1 || at.x > view.x2 || at.y < view.y1 || at.y > view.y2) this.cy.center(best);
+		say(this.words(best));
+	}
+
+	words(element) {
+		if (element.isNode()) {
+			const node = this.mesh.nodes.get(element.id());
+			return `${node.kind} ${label(node)} in ${node.ns}`;
+		}
+		const edge = this.mesh.edges.get(Number(element.id().slice(1)));
+		return `from ${label(edge.from)} to ${label(edge.to)}: ${this.edgeLabel(edge)}`;
+	}
+
+	select(choice) {
+		this.cy.$(":selected").unselect();
+		if (choice) this.cy.getElementById(choice.edge ? `e${choice.edge.id}` : choice.node.key).select();
+	}
+}

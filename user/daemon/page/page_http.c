@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/page/page_http.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "daemon/page/message.h"
+#include "lib/base/addr.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/library.h"
+#include "lib/base/log.h"
+
+enum {
+	CONNECTIONS_MAX = 64,
+	WATCHERS_MAX = 24,
+	SILENCE_MAX_S = 60,
+	MEMORY_PER_CONNECTION = 16384,
+	BLOCK = 65536, /* of a stream */
+};
+
+/* One that watches. */
+struct watcher {
+	struct watcher *next;
+	struct page_http *of;
+	struct MHD_Connection *connection;
+	int fd; /* the library's */
+	struct message_queue queue;
+	bool suspended, over;
+};
+
+struct page_http {
+	struct page_http_options options;
+	struct MHD_Daemon *daemon;
+	struct event event; /* the library's epoll descriptor */
+	struct event_timer timer;
+	struct watcher *watchers;
+	unsigned watcher_count;
+	bool running;
+};
+
+/* ---- libmicrohttpd ---- */
+
+#define MHD_FUNCTIONS(do)                                                                                                                                                        \
+	do                                                                                                                                                                       \
+	(start_daemon) do(stop_daemon) do(run) do(get_timeout) do(get_daemon_info) do(get_connection_info) do(create_response_from_buffer) do(create_response_from_callback) do( \
+		add_response_header) do(queue_response) do(destroy_response) do(suspend_connection) do(resume_connection) do(lookup_connection_value) do(get_connection_values)
+
+#define MHD_POINTER(name) __typeof__(&MHD_##name) name;
+static struct {
+	MHD_FUNCTIONS(MHD_POINTER)
+} mhd;
+
+#define MHD_SYMBOL(name) { "MHD_" #name, (void *)&mhd.name },
+static const struct library_symbol mhd_symbols[] = { MHD_FUNCTIONS(MHD_SYMBOL) };
+
+/* ---- requests ---- */
+
+const char *page_request_value(const struct page_request *request, const char *name)
+{
+	return mhd.lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+struct each {
+	const char *name;
+	void (*each)(void *arg, const char *value);
+	void *arg;
+};
+
+static enum MHD_Result tell_value(void *arg, enum MHD_ValueKind kind, const char *key,
+				  const char *value)
+{
+	const struct each *e = arg;
+
+	(void)kind;
+	if (value && !strcmp(key, e->name))
+		e->each(e->arg, value);
+	return MHD_YES;
+}
+
+void page_request_each(const struct page_request *request, const char *name,
+		       void (*each)(void *arg, const char *value), void *arg)
+{
+	struct each e = { name, each, arg };
+
+	mhd.get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, tell_value, &e);
+}
+
+/* "127.0.0.1:15021" is cut to "127.0.0.1", "[::1]:15021" to "::1". */
+bool page_host_allowed(const char *host)
+{
+	char name[ADDR_TEXT_MAX] = "";
+	bool brackets = host && *host == '[';
+	const char *from = brackets ? host + 1 : host;
+	size_t len = host ? strcspn(from, brackets ? "]" : ":") : 0;
+	const char *port = host ? from + len + (brackets && from[len]) : "";
+	struct addr addr;
+
+	if (!len || len >= sizeof(name) || (*port && *port != ':') ||
+	    (*port && strspn(port + 1, "0123456789") != strlen(port + 1)))
+		return false;
+	memcpy(name, from, len);
+	return !addr_parse(name, &addr) || !strcasecmp(name, "localhost");
+}
+
+/* ---- answers ---- */
+
+/* Nothing but what comes from here is loaded, nothing is run that stands in the page itself. */
+static const char *const headers[] = {
+	"Content-Security-Policy",
+	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+	"X-Content-Type-Options",
+	"nosniff",
+	"X-Frame-Options",
+	"DENY",
+	"Referrer-Policy",
+	"no-referrer",
+	"Cross-Origin-Resource-Policy",
+	"same-origin",
+	"Cross-Origin-Opener-Policy",
+	"same-origin",
+	"Cache-Control",
+	"no-store",
+	NULL,
+};
+
+static enum MHD_Result queue(struct MHD_Connection *c, unsigned status, const char *type,
+			     struct MHD_Response *response)
+{
+	enum MHD_Result done;
+
+	if (!response)
+		return MHD_NO;
+	mhd.add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	for (const char *const *h = headers; *h; h += 2)
+		mhd.add_response_header(response, h[0], h[1]);
+	done = mhd.queue_response(c, status, response);
+	mhd.destroy_response(response);
+	return done;
+}
+
+static enum MHD_Result answer(struct MHD_Connection *c, const struct page_answer *a)
+{
+	struct MHD_Response *response = mhd.create_response_from_buffer(
+		a->size, (void *)a->bytes,
+		a->malloced ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+
+	if (response && a->gzip)
+		mhd.add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+	if (a->status == MHD_HTTP_METHOD_NOT_ALLOWED && response)
+		mhd.add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+	return queue(c, a->status, a->type, response);
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *c, unsigned status, const char *text)
+{
+	return answer(c, &(struct page_answer){ .status = status,
+						.type = "text/plain",
+						.bytes = text,
+						.size = strlen(text) });
+}
+
+/* ---- those that watch ---- */
+
+static void forget(void *arg)
+{
+	struct watcher *w = arg, **at = &w->of->watchers;
+
+	while (*at && *at != w)
+		at = &(*at)->next;
+	if (*at) {
+		*at = w->next;
+		w->of->watcher_count--;
+	}
+	message_queue_free(&w->queue);
+	free(w);
+}
+
+/* The library asks for more: nothing is there, so it is to ask again when it is told to. */
+static ssize_t read_more(void *arg, uint64_t at, char *out, size_t max)
+{
+	struct watcher *w = arg;
+	size_t n = message_queue_read(&w->queue, out, max);
+
+	(void)at;
+	if (n)
+		return (ssize_t)n;
+	if (w->over)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	w->suspended = true;
+	mhd.suspend_connection(w->connection);
+	return 0;
+}
+
+static struct watcher *watcher_new(struct page_http *h, struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *info =
+		mhd.get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct watcher *w = info ? calloc(1, sizeof(*w)) : NULL;
+
+	if (!w)
+		return NULL;
+	w->of = h;
+	w->connection = c;
+	w->fd = info->connect_fd;
+	w->next = h->watchers;
+	h->watchers = w;
+	h->watcher_count++;
+	return w;
+}
+
+static enum MHD_Result watch(struct page_http *h, struct MHD_Connection *c)
+{
+	_cleanup_free_ char *first = h->options.greet(h->options.arg);
+	struct watcher *w;
+	struct MHD_Response *response;
+	struct message *m;
+
+	if (h->watcher_count >= WATCHERS_MAX)
+		return refuse(c, MHD_HTTP_SERVICE_UNAVAILABLE, "too many watch already\n");
+	m = first ? message_new(first) : NULL;
+	w = m ? watcher_new(h, c) : NULL;
+	if (!w) {
+		message_unref(m);
+		return MHD_NO;
+	}
+	message_queue_add(&w->queue, m);
+	message_unref(m);
+	response = mhd.create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_more, w, forget);
+	if (!response) {
+		forget(w);
+		return MHD_NO;
+	}
+	return queue(c, MHD_HTTP_OK, "text/event-stream", response);
+}
+
+unsigned page_http_watchers(const struct page_http *h)
+{
+	return h->watcher_count;
+}
+
+static void wake(struct watcher *w)
+{
+	if (w->suspended)
+		mhd.resume_connection(w->connection);
+	w->suspended = false;
+}
+
+static void turn(void *arg);
+
+void page_http_send(struct page_http *h, const char *event)
+{
+	struct message *m = message_new(event);
+
+	for (struct watcher *w = h->watchers; m && w; w = w->next) {
+		if (!message_queue_add(&w->queue, m)) {
+			w->over = true;
+			shutdown(w->fd, SHUT_RDWR);
+		}
+		wake(w);
+	}
+	message_unref(m);
+	turn(h);
+}
+
+/* ---- requests as they come ---- */
+
+static enum MHD_Result on_get(struct page_http *h, struct MHD_Connection *c, const char *path,
+			      bool head)
+{
+	const struct page_request request = { path, c };
+	struct page_answer a = { .status = MHD_HTTP_OK, .type = "text/plain" };
+
+	if (!strcmp(path, "/api/events") && !head)
+		return watch(h, c);
+	if (h->options.answer(h->options.arg, &request, &a))
+		return refuse(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
+	return answer(c, &a);
+}
+
+/* Called once with the request's head, then for its body, which is let go by, and at its end. */
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *path,
+				  const char *method, const char *version, const char *body,
+				  size_t *body_size, void **state)
+{
+	static char begun;
+	bool head = !strcmp(method, "HEAD");
+
+	(void)version;
+	(void)body;
+	if (!*state || *body_size) {
+		*state = &begun;
+		*body_size = 0;
+		return MHD_YES;
+	}
+	if (!page_host_allowed(mhd.lookup_connection_value(c, MHD_HEADER_KIND, "Host")))
+		return refuse(c, MHD_HTTP_MISDIRECTED_REQUEST,
+			      "ask by an address or as localhost: other names are refused\n");
+	if (!head && strcmp(method, "GET") != 0)
+		return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED, "GET is expected\n");
+	return on_get(arg, c, path, head);
+}
+
+/* ---- in the loop ---- */
+
+static void turn(void *arg)
+{
+	struct page_http *h = arg;
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	if (h->running) /* an event is sent from within: it goes with this turn */
+		return;
+	h->running = true;
+	mhd.run(h->daemon);
+	h->running = false;
+	if (mhd.get_timeout(h->daemon, &ms) == MHD_YES)
+		event_timer_set(&h->timer, ms ? (unsigned)ms : 1);
+	else
+		event_timer_stop(&h->timer);
+}
+
+static void on_ready(void *arg, uint32_t events)
+{
+	(void)events;
+	turn(arg);
+}
+
+static int start(struct page_http *h)
+{
+	const union MHD_DaemonInfo *info;
+	int listener = fcntl(h->options.listener, F_DUPFD_CLOEXEC, 0);
+
+	if (listener < 0)
+		return -errno;
+	/* Which closes it, started or not. */
+	h->daemon = mhd.start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+				     on_request, h, MHD_OPTION_LISTEN_SOCKET, listener,
+				     MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+				     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENCE_MAX_S,
+				     MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+				     (size_t)MEMORY_PER_CONNECTION, MHD_OPTION_END);
+	if (!h->daemon)
+		return -ENOMEM;
+	info = mhd.get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	if (!info || info->epoll_fd < 0)
+		return -ENOTSUP;
+	h->event = (struct event){ .fd = info->epoll_fd, .ready = on_ready, .arg = h };
+	return event_watch(h->options.loop, &h->event, EPOLLIN);
+}
+
+DEFINE_CLEANUP(struct page_http *, page_http_close);
+
+int page_http_open(const struct page_http_options *o, struct page_http **out)
+{
+	_cleanup_(page_http_closep) struct page_http *h = calloc(1, sizeof(*h));
+	int r;
+
+	if (!h)
+		return log_err(-ENOMEM, "serve the page");
+	h->options = *o;
+	r = library_load("libmicrohttpd.so.12", mhd_symbols,
+			 sizeof(mhd_symbols) / sizeof(mhd_symbols[0]));
+	if (r)
+		return r;
+	r = event_timer_open(o->loop, &h->timer, turn, h);
+	if (!r)
+		r = start(h);
+	if (r)
+		return log_err(r, "serve the page");
+	*out = TAKE_PTR(h);
+	return 0;
+}
+
+/* The library does not end while connections are suspended. */
+void page_http_close(struct page_http *h)
+{
+	if (!h)
+		return;
+	for (struct watcher *w = h->watchers; w; w = w->next) {
+		w->over = true;
+		wake(w);
+	}
+	event_forget(&h->event);
+	event_timer_close(&h->timer);
+	if (h->daemon)
+		mhd.stop_daemon(h->daemon);
+	free(h);
+}
