@@ -8,6 +8,7 @@
 
 #include "lib/base/cleanup.h"
 #include "daemon/api/control.h"
+#include "daemon/api/ends.h"
 #include "daemon/api/health.h"
 #include "daemon/api/node_health.h"
 #include "daemon/api/ready.h"
@@ -24,6 +25,7 @@
 #include "daemon/bpf/pin.h"
 #include "daemon/resolve/resolver.h"
 #include "weft/tproxy.h"
+#include "daemon/supervisor/access_follow.h"
 #include "daemon/supervisor/access_pipe.h"
 #include "daemon/supervisor/supervisor.h"
 #include "lib/wire/wire_client.h"
@@ -44,6 +46,7 @@ DEFINE_CLEANUP(struct file_signer *, file_signer_close);
 DEFINE_CLEANUP(struct cluster_signer *, cluster_signer_close);
 DEFINE_CLEANUP(struct health *, health_close);
 DEFINE_CLEANUP(struct node_health *, node_health_close);
+DEFINE_CLEANUP(struct access_follow *, access_follow_close);
 
 /* All directories and the network namespace, so that two daemons can't share any. */
 struct locks {
@@ -426,6 +429,8 @@ static int serve(const struct options *o)
 	_cleanup_(engine_freep) struct engine *engine = NULL;
 	_cleanup_(health_closep) struct health *health = NULL;
 	_cleanup_(node_health_closep) struct node_health *node_health = NULL;
+	_cleanup_(access_follow_closep) struct access_follow *access_follow = NULL;
+	_cleanup_(ends_free) struct ends ends = { 0 };
 	struct weftd d = { .bpffs = o->kernel.bpffs,
 			   .state_dir = o->state_dir,
 			   .enrol = o->kernel.enrol,
@@ -495,6 +500,11 @@ static int serve(const struct options *o)
 	if (r)
 		return log_err(r, "answer at healthCheckNodePorts");
 	d.node_health = node_health;
+	d.ends = &ends;
+	r = access_follow_open(loop, supervisor, &access_follow);
+	if (r)
+		return log_err(r, "follow the access log");
+	d.access_follow = access_follow;
 	supervisor_each_lacking(supervisor, o->state_dir, tell_lacking, NULL);
 	log_info("ready: %zu objects, generation %llu", engine_objects(engine)->count,
 		 (unsigned long long)kernel_generation(kernel));
