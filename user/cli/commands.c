@@ -27,6 +27,17 @@
 	"  --kubeconfig FILE  the cluster (as kubectl finds it: $KUBECONFIG, ~/.kube/config)\n" \
 	"  --context NAME  one of its contexts (the current one)\n"
 
+/* Of who talks to whom. */
+#define FILTER_DETAILS                                                                           \
+	"  -n NAMESPACE    with either end in it (all)\n"                                        \
+	"  --from END, --to END   a pod, workload, app, service or host, NAMESPACE/NAME, "       \
+	"NAMESPACE/ or an address; * is anything\n"                                              \
+	"  --status STATUS     200, 5xx, 400-499; 0: the client got none\n"                      \
+	"  --verdict VERDICT   forwarded; answered (by a rule: redirect, fault); refused (by a " \
+	"policy, a limit, no rule); failed\n"                                                    \
+	"  --protocol http|tcp\n"                                                                \
+	"  each may be given more than once, or have commas between: one of them holds then\n"
+
 #define DRY_RUN_DETAILS "  --dry-run[=client|server]   only say what would be changed\n"
 
 const struct cmd cmds[] = {
@@ -98,6 +109,19 @@ const struct cmd cmds[] = {
 	  "  -w              go on and print what changes, until ^C\n"
 	  "  --show-labels, --no-headers, --ignore-not-found   as kubectl has them\n"
 	  "  -o jsonpath='{.items[*].metadata.name}', -o custom-columns=NAME:.metadata.name\n" },
+	{ "logs", cmd_logs,
+	  "[-f] [--last N] [--since TIME] [-n NAMESPACE] [--from END] [--to END] [--status STATUS] "
+	  "[--verdict VERDICT] [--protocol http|tcp]",
+	  "show requests as they end, with who called whom: the node's access log",
+	  "-f --last --since -n --from --to --status --verdict --protocol -o", "compact text json",
+	  "  -f              go on and print what comes, until ^C\n"
+	  "  --last N        of those of before, the latest N (20; with -f 10)\n"
+	  "  --since TIME    of those, the ones since 5m, or since "
+	  "2026-11-30T06:20:00Z\n" FILTER_DETAILS
+	  "  -o text         Istio's format; -o json: a line for each entry, with the same keys\n"
+	  "While nothing follows, weft-proxy keeps the latest entries in memory, of each second "
+	  "and "
+	  "worker 20 at most. weftd need not have --access-log.\n" },
 	{ "manifest", cmd_manifest,
 	  "generate|apply [--set PATH=VALUE]... [-f VALUES.yaml]... [--timeout TIME] [--force]",
 	  "print or apply all that a cluster needs to run weft",
