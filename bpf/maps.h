@@ -16,6 +16,7 @@
 #include "weft/service.h"
 #include "weft/shortcut.h"
 #include "weft/sock.h"
+#include "weft/traffic.h"
 #include "weft/verdict.h"
 
 /* ---- live state ---- */
@@ -443,6 +444,35 @@ struct {
 	__type(value, struct http_listener_stat);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } http_listeners SEC(".maps");
+
+/* ---- who talks to whom (traffic.h) ---- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TRAFFIC_HTTP_ROWS);
+	__type(key, __u32);
+	__type(value, struct http_traffic);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} http_traffic SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, TRAFFIC_TCP_ROWS);
+	__type(key, struct tcp_traffic_key);
+	__type(value, struct tcp_traffic);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} tcp_traffic SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, TRAFFIC_PEERS_MAX);
+	__type(key, __u32);
+	__type(value, struct traffic_peer);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} traffic_peers SEC(".maps");
 
 /* clang describes a type that only an inner map names by its name alone; this makes it describe all
  * of it. */

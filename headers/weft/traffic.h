@@ -42,8 +42,8 @@ struct traffic_histogram {
 
 enum traffic_reporters {
 	TRAFFIC_SOURCE = 1,	 /* the caller is a pod of the mesh, or came through a Gateway */
-	TRAFFIC_DESTINATION = 2, /* the endpoint is a pod of the mesh, and no other weft-proxy
-				  * tells of the same request as its destination */
+	TRAFFIC_DESTINATION = 2, /* the endpoint is a pod of the mesh that has got the request, and
+				  * no other weft-proxy tells of it as its destination */
 };
 
 enum traffic_security {
@@ -55,29 +55,44 @@ enum traffic_security {
 /* What Istio's labels tell requests apart by. Integers are in host byte order. */
 struct http_traffic_key {
 	__u32 source;	   /* peer */
-	__u32 destination; /* peer; 0: none was reached, or the endpoint is no pod */
+	__u32 destination; /* peer of the last try; 0: it reached none, or it is no pod */
 	__u32 cluster;	   /* stable id (policy.h) of the one that was chosen; 0: none */
-	__u32 flags;	   /* bits of proxy/request/response_flags.h */
+	__u32 flags;	   /* bits of lib/base/response_flags.h */
 	__u16 code;	   /* the response's status; 0: the client got none */
 	__u8 grpc;	   /* grpc-status, or TRAFFIC_GRPC_NONE */
 	__u8 is_grpc;	   /* 1: request_protocol is grpc */
 	__u8 reporters;	   /* enum traffic_reporters */
 	__u8 security;	   /* enum traffic_security */
-	__u8 pad[2];
+	__u8 is_tcp;	   /* 1: connections without requests that weft-proxy carries */
+	__u8 pad;
 };
 _Static_assert(sizeof(struct http_traffic_key) == 24, "http_traffic_key has no holes");
 
+enum traffic_taken {
+	TRAFFIC_FREE = 0, /* so are all rows behind it */
+	TRAFFIC_TAKEN = 1,
+	TRAFFIC_BEING_TAKEN = 2, /* its key is not to be read, and nothing is counted there yet */
+};
+
 /*
  * `http_traffic`, an array that weft-proxy maps into its memory. A row belongs to its key and host
- * for good; rows are taken in order, and the first one that is not `taken` is the end. Row 0 is for
- * all that found no row left.
+ * for good; rows are taken in order, and the first one that is TRAFFIC_FREE is the end. Row 0 is
+ * for all that found no row left, which are told apart by nothing. Each worker adds to it what it
+ * has counted, some ten milliseconds later at the latest.
+ *
+ * Of connections without requests (key.is_tcp) `requests` are those that were opened, `closed`
+ * those that have ended, request_bytes.sum what their clients have sent, response_bytes.sum what
+ * they were sent, all while they last; the buckets and `duration` are not in use. As in Istio a
+ * connection is opened in the row without flags, and ends in that of its flags: one that did not
+ * come about does both there.
  */
 struct http_traffic {
 	struct http_traffic_key key;
-	__u32 taken;		     /* 1: written last of all when the row is taken */
+	__u32 taken;		     /* enum traffic_taken */
 	char host[TRAFFIC_HOST_MAX]; /* the host that was called, where `cluster` is 0: the FQDN of
-				      * the service, or Host; empty: neither is known */
-	__u64 requests;
+				      * the service, or a host of the rules; empty: not known */
+	__u32 pad;
+	__u64 requests, closed;
 	struct traffic_histogram duration; /* from the request's head to the response's end */
 	struct traffic_histogram request_bytes, response_bytes; /* of bodies */
 };

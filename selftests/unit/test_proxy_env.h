@@ -7,7 +7,7 @@
  */
 #include <stdint.h>
 
-#include "proxy/request/response_flags.h"
+#include "lib/base/response_flags.h"
 #include "proxy/route/route.h"
 #include "proxy/request/http_worker.h"
 

@@ -6,13 +6,13 @@
  */
 #include <stdbool.h>
 
+#include "daemon/datapath/traffic.h"
 #include "daemon/engine/engine.h"
 #include "lib/base/json_io.h"
 #include "daemon/api/reply.h"
 #include "daemon/supervisor/supervisor.h"
 
 struct access_follow;
-struct ends;
 struct leave;
 struct node_health;
 
@@ -29,7 +29,6 @@ struct weftd {
 	const char *node_name;		 /* that Pods of this node name; NULL: not known */
 	struct node_health *node_health; /* NULL: not yet */
 	struct access_follow *access_follow;
-	struct ends *ends;
 	bool registry_only; /* outboundTrafficPolicy, as weftd was started */
 	bool quit;	    /* asked to end */
 	bool left;	    /* with nothing of it on the node any more */
@@ -46,6 +45,8 @@ void handle(struct weftd *d, const struct request *request, reply_send_fn send, 
 
 /* Of a Pod, as the known objects have it. */
 struct enrolment enrolment_of(const struct weftd *d, const struct object *pod);
+/* How traffic_each() gets at the names of what is in force. */
+struct traffic_walk weftd_traffic(const struct weftd *d);
 /* Takes everything of weft's out of the node, weft-proxy, too, and then asks weftd to end. 0 or
  * -errno. */
 int weftd_leave(struct weftd *d);
@@ -56,6 +57,7 @@ int handle_get(struct weftd *d, const struct request *request, struct reply *rep
 int handle_describe(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_status(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_stats(struct weftd *d, const struct request *request, struct reply *reply);
+int handle_traffic(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_conns(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_logs(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_explain(struct weftd *d, const struct request *request, struct reply *reply);

@@ -83,7 +83,7 @@ static json_t *collect(struct logs *l)
 
 	for (; at < next; at++) {
 		const char *line = access_follow_line(f, at);
-		json_t *entry = log_entry(l->d->ends, line);
+		json_t *entry = log_entry(l->d->engine, line);
 
 		if (entry && is_wanted(l, entry))
 			json_array_append(entries, entry);
@@ -101,8 +101,6 @@ static void answer(void *arg, int r)
 	struct logs *l = arg;
 	struct reply *reply = l->reply;
 
-	if (!r)
-		r = ends_refresh(l->d->ends, l->d->engine);
 	if (!r)
 		reply->data = collect(l);
 	if (!r && !reply->data)

@@ -78,12 +78,12 @@ static bool parse_address(const char *text, struct addr *addr, unsigned *port)
 	return addr_parse(copy, addr) == 0;
 }
 
-static json_t *end_of(const struct ends *ends, const char *text)
+static json_t *end_of(const struct engine *engine, const char *text)
 {
 	struct addr addr;
 	unsigned port;
 
-	return parse_address(text, &addr, &port) ? ends_at(ends, &addr, port) : json_object();
+	return parse_address(text, &addr, &port) ? ends_at(engine, &addr, port) : json_object();
 }
 
 /* What was called: the cluster's host, or the request's. */
@@ -98,10 +98,11 @@ static void add_host(json_t *end, const json_t *line)
 		ends_add_host(end, authority, strcspn(authority, ":"));
 }
 
-static json_t *destination(const struct ends *ends, const json_t *line)
+static json_t *destination(const struct engine *engine, const json_t *line)
 {
 	const char *asked = json_get_text(line, "upstream_host", NULL);
-	json_t *end = end_of(ends, asked ?: json_get_text(line, "downstream_local_address", NULL));
+	json_t *end =
+		end_of(engine, asked ?: json_get_text(line, "downstream_local_address", NULL));
 
 	if (end)
 		add_host(end, line);
@@ -115,7 +116,7 @@ static json_t *member(const json_t *line, const char *key)
 	return value ? json_incref(value) : json_null();
 }
 
-json_t *log_entry(struct ends *ends, const char *text)
+json_t *log_entry(const struct engine *engine, const char *text)
 {
 	_cleanup_json_ json_t *raw = text ? json_loads(text, 0, NULL) : NULL;
 	_cleanup_json_ json_t *line = json_is_object(raw) ? cleaned(raw) : NULL;
@@ -128,6 +129,6 @@ json_t *log_entry(struct ends *ends, const char *text)
 			 "verdict", log_verdict(line), "status", member(line, "response_code"),
 			 "method", member(line, "method"), "path", member(line, "path"),
 			 "duration_ms", member(line, "duration"), "source",
-			 end_of(ends, json_get_text(line, "downstream_remote_address", NULL)),
-			 "destination", destination(ends, line), "access_log", line);
+			 end_of(engine, json_get_text(line, "downstream_remote_address", NULL)),
+			 "destination", destination(engine, line), "access_log", line);
 }

@@ -18,7 +18,7 @@
 
 /* A new object; NULL if the line is none of an access log, or when out of memory. weft-proxy is not
  * trusted: texts are cleaned. */
-json_t *log_entry(struct ends *ends, const char *line);
+json_t *log_entry(const struct engine *engine, const char *line);
 /* "forwarded", ... of such a line's object. */
 const char *log_verdict(const json_t *access_log);
 

@@ -54,6 +54,9 @@ static const char *const map_names[MAP_MAX] = {
 	[MAP_HTTP_CLUSTERS] = "http_clusters",
 	[MAP_HTTP_ROUTES] = "http_routes",
 	[MAP_HTTP_LISTENERS] = "http_listeners",
+	[MAP_HTTP_TRAFFIC] = "http_traffic",
+	[MAP_TCP_TRAFFIC] = "tcp_traffic",
+	[MAP_TRAFFIC_PEERS] = "traffic_peers",
 	[MAP_GEN_SERVICES] = "gen_services",
 	[MAP_GEN_RULES] = "gen_rules",
 	[MAP_GEN_ADMITS] = "gen_admits",
@@ -238,8 +241,10 @@ static int unpin(const char *dir, const char *sub, const char *name)
  * where, or what ids mean. */
 static bool may_begin_anew(const struct bpf_map *m)
 {
-	static const enum map_id counters[] = { MAP_REASONS, MAP_HTTP_CLUSTERS, MAP_HTTP_ROUTES,
-						MAP_HTTP_LISTENERS, MAP_PROTECT_COUNT };
+	static const enum map_id counters[] = { MAP_REASONS,	   MAP_HTTP_CLUSTERS,
+						MAP_HTTP_ROUTES,   MAP_HTTP_LISTENERS,
+						MAP_PROTECT_COUNT, MAP_HTTP_TRAFFIC,
+						MAP_TCP_TRAFFIC };
 	const char *name = bpf_map__name(m);
 
 	for (size_t i = 0; i < sizeof(counters) / sizeof(*counters); i++)
@@ -412,6 +417,17 @@ static int map_limits(struct loader *l)
 	return 0;
 }
 
+static int map_traffic(struct loader *l)
+{
+	void *at = mmap(NULL, TRAFFIC_HTTP_ROWS * sizeof(*l->http_traffic), PROT_READ, MAP_SHARED,
+			l->map[MAP_HTTP_TRAFFIC], 0);
+
+	if (at == MAP_FAILED)
+		return log_err(-errno, "map the map http_traffic into memory");
+	l->http_traffic = at;
+	return 0;
+}
+
 /* Into the programs' data: the objects are not loaded by their skeletons, which would map it. */
 static int tell_authz(const struct loader *l, __u32 state)
 {
@@ -522,6 +538,8 @@ int loader_open(struct loader *l, const char *dir, const struct loader_options *
 	if (!r)
 		r = map_limits(l);
 	if (!r)
+		r = map_traffic(l);
+	if (!r)
 		r = read_authz(l);
 	if (!r)
 		r = pin_progs(l, dir);
@@ -600,6 +618,8 @@ void loader_close(struct loader *l)
 {
 	if (l->limits)
 		munmap(l->limits, CLUSTER_IDS_MAX * sizeof(*l->limits));
+	if (l->http_traffic)
+		munmap((void *)l->http_traffic, TRAFFIC_HTTP_ROWS * sizeof(*l->http_traffic));
 	tc_bpf__destroy(l->tc);
 	sweep_bpf__destroy(l->sweep);
 	sock_bpf__destroy(l->sock);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "weft/policy.h"
+#include "weft/traffic.h"
 
 enum map_id {
 	MAP_GENERATION,
@@ -45,6 +46,9 @@ enum map_id {
 	MAP_HTTP_CLUSTERS,
 	MAP_HTTP_ROUTES,
 	MAP_HTTP_LISTENERS,
+	MAP_HTTP_TRAFFIC,
+	MAP_TCP_TRAFFIC,
+	MAP_TRAFFIC_PEERS,
 	MAP_GEN_SERVICES, /* the tables of a generation, up to the end */
 	MAP_GEN_RULES,
 	MAP_GEN_ADMITS,
@@ -90,6 +94,8 @@ struct loader {
 	struct inner_layout inner[MAP_MAX]; /* of MAP_GEN_* */
 	int btf_fd;
 	struct cluster_limit *limits; /* the map `limits`, shared; CLUSTER_IDS_MAX rows */
+	/* The map `http_traffic`, as weft-proxy writes it; TRAFFIC_HTTP_ROWS rows. */
+	const struct http_traffic *http_traffic;
 	struct tc_bpf *tc;
 	struct sweep_bpf *sweep;
 	struct sock_bpf *sock;

@@ -235,6 +235,7 @@ void kernel_close(struct kernel *k)
 	protect_free(&k->protect);
 	authz_close(&k->authz);
 	counters_free(&k->counters);
+	tcp_ledger_free(&k->ledger);
 	loader_close(&k->loader);
 	free(k->dir);
 	free(k);

@@ -14,6 +14,7 @@
 #include "daemon/datapath/protect.h"
 #include "daemon/datapath/publish.h"
 #include "daemon/datapath/sweep.h"
+#include "daemon/datapath/tcp_ledger.h"
 
 struct kernel {
 	char *dir;
@@ -27,6 +28,7 @@ struct kernel {
 	struct published published;
 	struct protect protect;
 	struct authz_live authz;
+	struct tcp_ledger ledger;
 	enum enrol_mode enrol;
 	char release[72]; /* uname -r */
 	int cpus;	  /* as many as a per-CPU map has values */

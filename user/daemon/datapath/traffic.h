@@ -6,7 +6,10 @@
  * and `weft top` have them.
  */
 #include "daemon/datapath/datapath.h"
+#include "daemon/datapath/tcp_ledger.h"
+#include "lib/base/response_flags.h"
 #include "lib/mesh/peer.h"
+#include "lib/model/hostname.h"
 
 /* One row. Texts are borrowed for the time of the call. */
 struct traffic {
@@ -29,11 +32,47 @@ struct traffic_walk {
 	/* The pod at an address, as the known objects have it; NULL: there is none. */
 	const struct object *(*pod_at)(void *arg, const struct addr *addr);
 	void *arg;
+	/* Another number whenever pod_at() may answer otherwise. */
+	uint64_t version;
 };
 
-/* Calls each() for every row that has counted anything. Its non-zero answer ends the walk and is
- * returned; -errno. */
+/*
+ * Calls each() for every row that has counted anything. What the programs count of TCP comes once
+ * for each caller, called one and cluster, with all that pods of the two have had: it never becomes
+ * less while weftd runs. Several rows may have the same labels. A non-zero answer of each() ends
+ * the walk and is returned; -errno.
+ */
 int traffic_each(const struct traffic_walk *walk, int (*each)(void *arg, const struct traffic *t),
 		 void *arg);
+
+/* ---- the same in pieces, for a thread of its own ---- */
+
+/* Puts down what has been counted of TCP since the last time. For the event loop. 0 or -errno. */
+int traffic_tcp_update(const struct traffic_walk *walk);
+/* What was put down. Valid until the next update; the names are the registry's and stay. */
+const struct tcp_sum *traffic_tcp(const struct kernel *k, size_t *count);
+
+/* `http_traffic` as it is in memory: TRAFFIC_HTTP_ROWS rows that weft-proxy goes on writing. For
+ * any thread, until kernel_close(). */
+const struct http_traffic *traffic_http_rows(const struct kernel *k);
+/* A row as it is at the moment, from what weft-proxy, which is not trusted, has there: its texts
+ * end, and its key says nothing that is not defined. False: it has counted nothing. *end: nor have
+ * those behind it. */
+bool traffic_http_read(const struct http_traffic *rows, __u32 i, struct http_traffic *out,
+		       bool *end);
+
+/* The texts of a row. */
+struct traffic_texts {
+	struct peer source, destination;
+	char service[HOST_MAX], service_name[HOST_MAX], service_namespace[HOST_MAX];
+	char flags[FLAGS_TEXT];
+	struct tcp_traffic tcp; /* of a row of connections */
+};
+
+/* What a row says with the names of its ids: those of peers (peer.h) and the cluster's, each NULL
+ * where it isn't known. `out` refers to all of them. */
+void traffic_of_http(const struct http_traffic *row, const char *source, const char *destination,
+		     const char *cluster, struct traffic_texts *texts, struct traffic *out);
+void traffic_of_tcp(const struct tcp_sum *sum, struct traffic_texts *texts, struct traffic *out);
 
 #endif

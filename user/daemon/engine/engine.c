@@ -950,6 +950,16 @@ const struct tables *engine_tables(const struct engine *e)
 	return e->tables;
 }
 
+const struct object *engine_pod_at(const struct engine *e, const struct addr *addr)
+{
+	if (e->index)
+		return compile_index_pod_at(e->index, addr);
+	for (size_t i = 0; e->tables && i < e->tables->sources.count; i++)
+		if (!memcmp(&e->tables->sources.items[i].addr, addr, sizeof(*addr)))
+			return e->tables->sources.items[i].pod;
+	return NULL;
+}
+
 uint64_t engine_version(const struct engine *e)
 {
 	return e->version;

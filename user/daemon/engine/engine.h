@@ -91,6 +91,8 @@ const struct known_set *engine_objects(const struct engine *e);
  * frees out->items. 0 or -ENOMEM. */
 int engine_list(const struct engine *e, struct objects *out);
 const struct tables *engine_tables(const struct engine *e);
+/* The Pod in force that has that address, which may be on any node; NULL: none. Likewise valid. */
+const struct object *engine_pod_at(const struct engine *e, const struct addr *addr);
 /* Counts the changes that have taken effect, those that made no generation among them. */
 uint64_t engine_version(const struct engine *e);
 /* What it was when a Service changed last; 0: none has since the start. */

@@ -8,7 +8,6 @@
 
 #include "lib/base/cleanup.h"
 #include "daemon/api/control.h"
-#include "daemon/api/ends.h"
 #include "daemon/api/health.h"
 #include "daemon/api/node_health.h"
 #include "daemon/api/ready.h"
@@ -430,7 +429,6 @@ static int serve(const struct options *o)
 	_cleanup_(health_closep) struct health *health = NULL;
 	_cleanup_(node_health_closep) struct node_health *node_health = NULL;
 	_cleanup_(access_follow_closep) struct access_follow *access_follow = NULL;
-	_cleanup_(ends_free) struct ends ends = { 0 };
 	struct weftd d = { .bpffs = o->kernel.bpffs,
 			   .state_dir = o->state_dir,
 			   .enrol = o->kernel.enrol,
@@ -500,7 +498,6 @@ static int serve(const struct options *o)
 	if (r)
 		return log_err(r, "answer at healthCheckNodePorts");
 	d.node_health = node_health;
-	d.ends = &ends;
 	r = access_follow_open(loop, supervisor, &access_follow);
 	if (r)
 		return log_err(r, "follow the access log");

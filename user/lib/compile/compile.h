@@ -39,6 +39,8 @@ int compile_keeping(const struct objects *objects, struct registry *registry,
 		    enum compile_http http, struct tables **out, struct compile_index **index,
 		    struct errors *errors);
 void compile_index_free(struct compile_index *index); /* accepts NULL */
+/* The Pod that has that address, of two the first; NULL: none. */
+const struct object *compile_index_pod_at(struct compile_index *index, const struct addr *addr);
 
 enum {
 	COMPILE_ANEW = 1,

@@ -28,6 +28,11 @@ void compile_index_free(struct compile_index *x)
 	free(x);
 }
 
+const struct object *compile_index_pod_at(struct compile_index *x, const struct addr *addr)
+{
+	return bytemap_get(&x->mesh.pods_by_addr, addr->b, sizeof(addr->b));
+}
+
 /* A patch on its way. */
 struct patch {
 	struct mesh *mesh;

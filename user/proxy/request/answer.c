@@ -7,7 +7,7 @@
 
 #include "proxy/h1/http_status.h"
 #include "proxy/request/request.h"
-#include "proxy/request/response_flags.h"
+#include "lib/base/response_flags.h"
 
 enum step request_answer(struct request *rq, const struct plan_answer *a)
 {

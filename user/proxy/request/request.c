@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "proxy/request/mirror.h"
-#include "proxy/request/response_flags.h"
+#include "lib/base/response_flags.h"
 
 enum {
 	TURN_STEPS = 32, /* that a request may take before others have their turn */

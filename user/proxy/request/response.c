@@ -5,7 +5,7 @@
 #include <errno.h>
 
 #include "proxy/request/request.h"
-#include "proxy/request/response_flags.h"
+#include "lib/base/response_flags.h"
 
 #define RESET_AFTER "upstream_reset_after_response_started"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "proxy/request/request.h"
-#include "proxy/request/response_flags.h"
+#include "lib/base/response_flags.h"
 
 enum { BACKOFF_GROWTH = 10 };
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/request/response_flags.h"
+#include "lib/base/response_flags.h"
 
 enum {
 	CONNECT_MS = 10 * 1000,

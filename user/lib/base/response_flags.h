@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_PROXY_REQUEST_RESPONSE_FLAGS_H
-#define WEFT_PROXY_REQUEST_RESPONSE_FLAGS_H
+#ifndef WEFT_LIB_BASE_RESPONSE_FLAGS_H
+#define WEFT_LIB_BASE_RESPONSE_FLAGS_H
 /*
  * Envoy's response flags: why a request ended as it did.
  */

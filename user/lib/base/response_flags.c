@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proxy/request/response_flags.h"
+#include "lib/base/response_flags.h"
 
 #include <stddef.h>
 #include <string.h>
