@@ -70,7 +70,10 @@ expect_match "no end" "$(weft logs --to a/b/c 2>&1 || true)" '^--to: NAME, NAMES
 expect_match "no time" "$(weft logs --since soon 2>&1 || true)" '^weft: --since: a time as 5m'
 
 # What comes.
-follow() { weft logs -f -o json "$@" >"$TMP/followed" & FOLLOWER=$! JOBS_+=("$!"); }
+follow() {
+	"$OUT/weft" --run-dir "$TMP/run" logs -f -o json "$@" >"$TMP/followed" &
+	FOLLOWER=$! JOBS_+=("$!")
+}
 followed() { jq -rs '[.[].path] | join(" ")' "$TMP/followed"; }
 follow --last 0 --from client
 sleep 1

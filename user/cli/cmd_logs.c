@@ -23,12 +23,11 @@ struct logs {
 	char since_time[TIME_TEXT]; /* "": none */
 };
 
-static volatile sig_atomic_t stopped;
-
+/* Each batch of entries is on its way when weftd is asked for the next. */
 static void stop(int signal)
 {
 	(void)signal;
-	stopped = 1;
+	_exit(STATUS_DONE);
 }
 
 static json_t *request_of(const struct cli *cli, const struct logs *l, json_int_t after)
@@ -86,18 +85,18 @@ static int show(const struct cli *cli, const struct logs *l)
 	json_int_t after = -1;
 	int r = STATUS_DONE;
 
-	sigaction(SIGINT, &(struct sigaction){ .sa_handler = stop }, NULL);
-	sigaction(SIGTERM, &(struct sigaction){ .sa_handler = stop }, NULL);
+	if (l->follow) {
+		sigaction(SIGINT, &(struct sigaction){ .sa_handler = stop }, NULL);
+		sigaction(SIGTERM, &(struct sigaction){ .sa_handler = stop }, NULL);
+	}
 	do {
 		_cleanup_json_ json_t *data = NULL;
 
 		r = client_ask(cli, request_of(cli, l, after), NULL, &data);
-		if (stopped)
-			return STATUS_DONE;
 		if (!r)
 			r = print(cli, l, data);
 		after = json_get_int(data, "next", 0);
-	} while (!r && l->follow && !stopped && !ferror(stdout));
+	} while (!r && l->follow && !ferror(stdout));
 	return r;
 }
 
