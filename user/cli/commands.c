@@ -28,10 +28,11 @@
 	"  --context NAME  one of its contexts (the current one)\n"
 
 /* Of who talks to whom. */
+#define END_DETAILS                                                                        \
+	"  --from END, --to END   a pod, workload, app, service or host, NAMESPACE/NAME, " \
+	"NAMESPACE/ or an address; * is anything\n"
 #define FILTER_DETAILS                                                                           \
-	"  -n NAMESPACE    with either end in it (all)\n"                                        \
-	"  --from END, --to END   a pod, workload, app, service or host, NAMESPACE/NAME, "       \
-	"NAMESPACE/ or an address; * is anything\n"                                              \
+	"  -n NAMESPACE    with either end in it (all)\n" END_DETAILS                            \
 	"  --status STATUS     200, 5xx, 400-499; 0: the client got none\n"                      \
 	"  --verdict VERDICT   forwarded; answered (by a rule: redirect, fault); refused (by a " \
 	"policy, a limit, no rule); failed\n"                                                    \
@@ -61,10 +62,15 @@ const struct cmd cmds[] = {
 	  "-n\n" DRY_RUN_DETAILS },
 	{ "completion", cmd_completion, "bash|zsh|fish", "print a completion script for a shell",
 	  "bash zsh fish", NULL, NULL },
-	{ "conns", cmd_conns, "[--all]", "list the connections that are steered", "--all -o",
-	  "json wide",
+	{ "conns", cmd_conns,
+	  "[-w] [--all] [-n NAMESPACE] [--from END] [--to END] [--protocol http|tcp]",
+	  "list the connections that are steered, and the requests under way",
+	  "-w --all -n --from --to --protocol -o", "json wide",
+	  "  -w              go on and tell what is opened, changed and closed, until ^C; -o json: "
+	  "a line for each. What does not last half a second may be missed\n"
 	  "  --all           also those that have ended and are only remembered for a late "
 	  "packet\n"
+	  "  -n NAMESPACE    with either end in it (all)\n" END_DETAILS "  --protocol http|tcp\n"
 	  "An endpoint that outlier detection has ejected has a line of its own, without a "
 	  "client.\n" },
 	{ "delete", cmd_delete,
