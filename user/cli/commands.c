@@ -152,6 +152,18 @@ const struct cmd cmds[] = {
 	{ "status", cmd_status, "[--wait] [--timeout SECONDS]",
 	  "tell whether weftd is ready, and what it has in force", "--wait --timeout -o", "json",
 	  "  --wait          until it is ready, for at most --timeout seconds (30)\n" },
+	{ "top", cmd_top,
+	  "[--view VIEW] [--sort COLUMN] [--filter TEXT] [-n NAMESPACE] [--interval SECONDS] "
+	  "[--once]",
+	  "watch services, workloads and who calls whom: rates, errors, times",
+	  "--view --sort --filter -n --interval --once -o", "table json",
+	  "  --view VIEW     services (default), workloads, edges, or node\n"
+	  "  --sort COLUMN   name, rate (default), errors, p50, p99, tcp, bytes\n"
+	  "  --filter TEXT   only names that have it\n"
+	  "  -n NAMESPACE    with either end in it (all)\n"
+	  "  --interval SECONDS   how often weftd is asked (1)\n"
+	  "  --once          print one interval, and end; -o json: all views\n"
+	  "Keys: 1 to 4 views, s sort, r reverse, / filter, p pause, ? help, q quit.\n" },
 	{ "uninstall", cmd_uninstall, "[--bpffs DIR] | --cluster [--yes] [--timeout TIME]",
 	  "end weftd and remove everything of weft from the kernel, or from a cluster",
 	  "--bpffs --cluster --yes --kubeconfig --context --timeout", NULL,
