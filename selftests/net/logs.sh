@@ -94,7 +94,7 @@ pid=$(proxy_pid)
 kill -9 "$pid"
 wait_until 10 eval '[ "$(proxy_pid)" != 0 ] && [ "$(proxy_pid)" != $pid ]'
 wait_until 10 ask client /v1/again
-wait_until 5 eval 'followed | grep -q "/v1/again"'
+wait_until 5 eval '[[ $(followed) = */v1/again* ]]'
 say "ok: another weft-proxy tells on"
 
 # Nothing is told when nothing follows: the pipe is gone from the proxy.

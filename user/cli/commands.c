@@ -152,6 +152,12 @@ const struct cmd cmds[] = {
 	{ "status", cmd_status, "[--wait] [--timeout SECONDS]",
 	  "tell whether weftd is ready, and what it has in force", "--wait --timeout -o", "json",
 	  "  --wait          until it is ready, for at most --timeout seconds (30)\n" },
+	{ "sysdump", cmd_sysdump, "[FILE.tar.gz|-]",
+	  "gather everything about the node for a report of a fault, without secrets", "", NULL,
+	  "  FILE            where to (weft-sysdump-NODE-TIME.tar.gz here); -: standard output\n"
+	  "What is in it, and what could not be found, its contents.txt says. Works without weftd, "
+	  "too. Private keys,\ntokens, passwords, data of Secrets, values of environment variables "
+	  "and query strings are left out.\n" },
 	{ "top", cmd_top,
 	  "[--view VIEW] [--sort COLUMN] [--filter TEXT] [-n NAMESPACE] [--interval SECONDS] "
 	  "[--once]",

@@ -178,9 +178,24 @@ double top_quantile(const double buckets[TRAFFIC_BUCKETS], double share)
 	       (ends[i] - (i ? ends[i - 1] : 0)) * (rank - below) / buckets[i];
 }
 
-static void end_interval(struct top_row *r)
+/* Of so many of the last intervals: few requests come in none of one, and in the next two. */
+static void set_rates(struct top_row *r, size_t intervals)
 {
-	const struct top_sample *last = &r->history[TOP_HISTORY - 1];
+	double rate = 0, opened = 0, bytes = 0;
+
+	for (size_t i = TOP_HISTORY - intervals; i < TOP_HISTORY; i++) {
+		rate += r->history[i].rate;
+		opened += r->history[i].opened;
+		bytes += r->history[i].bytes;
+	}
+	r->value[TOP_RATE] = rate / (double)intervals;
+	r->value[TOP_TCP_OPENED] = opened / (double)intervals;
+	r->value[TOP_TCP_BYTES] = bytes / (double)intervals;
+}
+
+/* The first answer made no interval. */
+static void end_interval(struct top_row *r, unsigned long long answers)
+{
 	double buckets[TRAFFIC_BUCKETS] = { 0 }, requests = 0, failed = 0;
 
 	for (size_t h = 0; h < TOP_HISTORY; h++) {
@@ -189,13 +204,11 @@ static void end_interval(struct top_row *r)
 		for (size_t i = 0; i < TRAFFIC_BUCKETS; i++)
 			buckets[i] += r->history[h].buckets[i];
 	}
+	set_rates(r, answers > TOP_SMOOTH ? TOP_SMOOTH : answers > 1 ? answers - 1 : 1);
 	r->value[TOP_NAME] = NAN;
-	r->value[TOP_RATE] = last->rate;
 	r->value[TOP_ERRORS] = requests > 0 ? failed / requests : NAN;
 	r->value[TOP_P50] = top_quantile(buckets, 0.5);
 	r->value[TOP_P99] = top_quantile(buckets, 0.99);
-	r->value[TOP_TCP_OPENED] = last->opened;
-	r->value[TOP_TCP_BYTES] = last->bytes;
 }
 
 /* ---- all rows ---- */
@@ -290,7 +303,7 @@ static void drop_gone(struct top_model *m, enum top_view view)
 			free(r->name);
 			continue;
 		}
-		end_interval(r);
+		end_interval(r, m->intervals);
 		m->rows[view].items[kept++] = *r;
 	}
 	m->rows[view].count = kept;
@@ -331,7 +344,7 @@ int top_model_add(struct top_model *m, const json_t *traffic)
 		return r;
 	for (enum top_view view = 0; view < TOP_VIEWS; view++)
 		drop_gone(m, view);
-	end_interval(&m->all);
+	end_interval(&m->all, m->intervals);
 	json_decref(m->before);
 	m->before = TAKE_PTR(totals);
 	m->time = time;

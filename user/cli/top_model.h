@@ -26,7 +26,7 @@ enum top_column {
 	TOP_COLUMNS,
 };
 
-enum { TOP_HISTORY = 20 };
+enum { TOP_HISTORY = 20, TOP_SMOOTH = 5 };
 
 /* What has happened between two answers. */
 struct top_sample {
@@ -35,7 +35,7 @@ struct top_sample {
 	double buckets[TRAFFIC_BUCKETS];
 };
 
-/* Rates are of the last interval, errors and times of the last TOP_HISTORY. */
+/* Rates are of the last TOP_SMOOTH intervals, errors and times of the last TOP_HISTORY. */
 struct top_row {
 	char *name; /* owned */
 	struct top_sample history[TOP_HISTORY];
@@ -49,11 +49,11 @@ struct top_model {
 		struct top_row *items; /* as top_model_sort() has ordered them */
 		size_t count, room;
 	} rows[TOP_VIEWS];
-	struct top_row all; /* of everything */
-	json_t *before;	    /* totals of the last answer, by row */
-	double time;	    /* of it, s; 0: there was none */
-	unsigned long long intervals;
-	const char *namespace; /* either end is in it; NULL: any. Borrowed. */
+	struct top_row all;	      /* of everything */
+	json_t *before;		      /* totals of the last answer, by row */
+	double time;		      /* of it, s; 0: there was none */
+	unsigned long long intervals; /* answers that there were */
+	const char *namespace;	      /* either end is in it; NULL: any. Borrowed. */
 };
 
 extern const char *const top_view_names[TOP_VIEWS];

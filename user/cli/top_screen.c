@@ -283,7 +283,8 @@ static void put_help(void)
 		"+ -            ask more often, less often; p: pause; Space: ask now",
 		"q              quit; ?: this help",
 		"",
-		"RATE and TCP are of the last interval, ERRORS, P50 and P99 of the last twenty.",
+		"RATE and TCP are of the last five intervals, ERRORS, P50 and P99 of the last "
+		"twenty.",
 		"ERRORS: requests answered by 5xx, by a gRPC status other than 0, or not at all.",
 		"TCP: connections without HTTP rules: opened, and bytes in both directions.",
 	};
