@@ -68,6 +68,8 @@ PROG := $(if $(PROG_SRC),$(OUT)/prog-tests)
 BINARIES := $(if $(DAEMON_SRC),$(OUT)/weftd) $(if $(CLI_SRC),$(OUT)/weft) \
 	$(if $(filter %/main.c,$(PROXY_SRC)),$(OUT)/weft-proxy)
 
+DASHBOARDS := $(addprefix $(OUT)/grafana/weft-,mesh.json service.json workload.json agent.json)
+RULES := packaging/prometheus/weft.rules.yaml
 MAN := $(OUT)/man/weft.1 $(OUT)/man/weftd.8 $(OUT)/man/weft-proxy.8
 
 .PHONY: help deps all demo check check-run unit format shell rooms man installed stack-depth tidy rules build test test-kube test-cluster vmtest bench bench-l4 bench-xdp bench-l7 bench-tls bench-mtls bench-kube \
@@ -166,7 +168,7 @@ clean: ## remove what was built
 
 # ---- what is installed ----
 
-installable: $(BINARIES) $(MAN)
+installable: $(BINARIES) $(MAN) $(DASHBOARDS)
 
 # The files, and a list of them for `make uninstall`.
 install-files:
@@ -191,6 +193,8 @@ put-files:
 	$(Q)for file in $$(cd yaml-rules && find . -type f); do \
 		install -D -m $$(test -x yaml-rules/$$file && echo 755 || echo 644) yaml-rules/$$file $(DESTDIR)$(PREFIX)/share/weft/yaml-rules/$$file || exit 1; \
 	done
+	$(Q)for file in $(DASHBOARDS); do install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/weft/grafana/$${file##*/} || exit 1; done
+	$(Q)install -D -m 644 $(RULES) $(DESTDIR)$(PREFIX)/share/weft/prometheus/$(notdir $(RULES))
 	$(Q)for page in $(MAN); do \
 		to=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; \
 		install -D -m 644 $$page $$to && sed -i 's,@PREFIX@,$(PREFIX),' $$to || exit 1; \
@@ -212,6 +216,17 @@ $(OUT)/bpf/%.bpf.o: bpf/%.bpf.c bpf/stack-depth
 $(OUT)/bpf/%.skel.h: $(OUT)/bpf/%.bpf.o
 	$(say) SKEL $@
 	$(Q)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf >$@
+
+# ---- dashboards ----
+
+$(DASHBOARDS) &: packaging/grafana/dashboards.py
+	$(say) GRAFANA $(OUT)/grafana
+	$(Q)/usr/bin/python3 $< $(OUT)/grafana
+
+# What a manifest has of them is in the programs.
+MANIFEST_FILES := $(foreach flavour,obj asan fuzzobj,$(OUT)/$(flavour)/user/lib/manifest/files.o) $(OUT)/tidy/user/lib/manifest/files.ok
+$(MANIFEST_FILES): $(DASHBOARDS) $(RULES)
+$(MANIFEST_FILES): CPPFLAGS += -DWEFT_GRAFANA='"$(OUT)/grafana"'
 
 # ---- userspace: the same sources three times, in $(OUT)/{obj,asan,fuzzobj} ----
 

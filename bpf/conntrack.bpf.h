@@ -9,6 +9,7 @@
  */
 #include "packet.bpf.h"
 #include "reserve.bpf.h"
+#include "traffic.bpf.h"
 
 enum {
 	BOTH_FINS = 1 << DIR_FORWARD | 1 << DIR_REPLY,
@@ -110,6 +111,41 @@ static __always_inline void conn_delete(const struct tuple *key, const struct co
 	conn_remove(key);
 }
 
+/* ---- who talks to whom ---- */
+
+static __always_inline void conn_traffic_key(const struct conn *forward, __u64 held,
+					     struct tcp_traffic_key *key)
+{
+	__builtin_memset(key, 0, sizeof(*key));
+	if (!(forward->flags & CONN_OUTSIDE))
+		key->caller = forward->flags & CONN_HAIRPIN ? forward->to.dst : forward->to.src;
+	key->cluster = held >> 32;
+	key->endpoint = held;
+}
+
+/* The endpoint has answered. */
+static __noinline void conn_count_open(struct conn *forward)
+{
+	struct tcp_traffic_key key;
+	__u64 held = forward->reservation;
+
+	if (!held || forward->traffic)
+		return;
+	conn_traffic_key(forward, held, &key);
+	forward->traffic = traffic_open(&key);
+}
+
+/* `held`: what its reservation was. */
+static __noinline void conn_count_end(const struct conn *forward, const struct conn *reply,
+				      __u64 held)
+{
+	struct tcp_traffic_key key;
+
+	conn_traffic_key(forward, held, &key);
+	traffic_close(&key, forward->traffic, &forward->to, forward->swept, forward->bytes,
+		      reply ? reply->bytes : 0);
+}
+
 /* ---- the reservation ---- */
 
 /*
@@ -121,8 +157,11 @@ static __always_inline void release(struct conn *forward, const struct conn *rep
 {
 	__u64 held = __sync_lock_test_and_set(&forward->reservation, 0);
 
-	if (held)
-		give_back(held, forward->bytes, reply ? reply->bytes : 0);
+	if (!held)
+		return;
+	give_back(held, forward->bytes, reply ? reply->bytes : 0);
+	if (forward->traffic)
+		conn_count_end(forward, reply, held);
 }
 
 static __always_inline int change_state(struct conn *forward, __u32 from, __u32 to)
@@ -222,7 +261,8 @@ static __always_inline void open_with(const struct packet *p, struct conn *forwa
 	reply->ack = p->ack;
 	reply->edge = p->ack + ((__u32)p->window << (p->flags & TCP_SYN ? 0 : reply->wscale & 15));
 	reply->open = reply->started = 1;
-	change_state(forward, CONN_SYN, CONN_ESTABLISHED);
+	if (change_state(forward, CONN_SYN, CONN_ESTABLISHED))
+		conn_count_open(forward);
 }
 
 /* The endpoint has forgotten the connection that the client has forgotten, too. */

@@ -9,7 +9,17 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
+struct sock_common {
+	volatile unsigned char skc_state;
+	atomic64_t skc_cookie;
+};
+
 struct sock {
+	struct sock_common __sk_common;
 	__u8 sk_padding : 1, sk_kern_sock : 1, sk_no_check_tx : 1, sk_no_check_rx : 1;
 	__u8 sk_shutdown;
 };
@@ -25,6 +35,8 @@ struct inet_connection_sock {
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	__u64 bytes_received; /* FIN is one more */
+	__u64 bytes_acked;    /* likewise, and SYN */
 	__u8 fastopen_connect : 1;
 };
 

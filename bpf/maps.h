@@ -407,6 +407,25 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } dests SEC(".maps");
 
+/* Who talks to whom by TCP (traffic.h). */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, TRAFFIC_TCP_ROWS);
+	__type(key, struct tcp_traffic_key);
+	__type(value, struct tcp_traffic);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} tcp_traffic SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, TRAFFIC_TCP_OPEN);
+	__type(key, struct tuple);
+	__type(value, struct tcp_counted);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} tcp_counted SEC(".maps");
+
 /* enum reason -> its name and how often it came to that. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -445,8 +464,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } http_listeners SEC(".maps");
 
-/* ---- who talks to whom (traffic.h) ---- */
-
+/* Likewise, by who talks to whom (traffic.h). */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -456,15 +474,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } http_traffic SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, TRAFFIC_TCP_ROWS);
-	__type(key, struct tcp_traffic_key);
-	__type(value, struct tcp_traffic);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} tcp_traffic SEC(".maps");
-
+/* __u32 id -> who that is. No program looks at it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

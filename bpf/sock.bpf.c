@@ -563,8 +563,8 @@ static __always_inline void on_closed(struct bpf_sock_ops *ops, struct bpf_sock 
 
 	if (was == BPF_TCP_SYN_SENT && s->reservation && has_failed(sk))
 		count_connect_fail(s->cluster, s->endpoint);
-	sock_give_back(s, without(ops->bytes_acked, 1 + is_fin_acked(was)),
-		       without(ops->bytes_received, is_fin_received(was)));
+	sock_end(s, without(ops->bytes_acked, 1 + is_fin_acked(was)),
+		 without(ops->bytes_received, is_fin_received(was)));
 	close_shortcut(ops, s);
 	if (is_released(s))
 		sock_forget(bpf_get_socket_cookie(ops));
@@ -598,6 +598,18 @@ static __always_inline void on_connecting(struct bpf_sock_ops *ops, struct bpf_s
 	if (!s->reservation)
 		take_back(s);
 	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+}
+
+/* The endpoint has answered. */
+static __always_inline void count_open(struct sock_conn *s)
+{
+	struct tcp_traffic_key key;
+	__u64 held = s->reservation;
+
+	if (!held || s->traffic)
+		return;
+	sock_traffic_key(s, held, &key);
+	s->traffic = traffic_open(&key);
 }
 
 /* Called for every socket of the cgroup, a dozen times in a connection's life: most of it is cut
@@ -636,8 +648,10 @@ int sock_ops(struct bpf_sock_ops *ops)
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		unlimit_connect(ops, sk, s);
-		if (s->reservation)
-			open_shortcut(ops, s);
+		if (!s->reservation)
+			break;
+		count_open(s);
+		open_shortcut(ops, s);
 		break;
 	default:
 		on_closed(ops, sk, s);
@@ -657,7 +671,7 @@ int sock_release(struct bpf_sock *sk)
 		return 1;
 	s->released = 1;
 	if (!s->seen || sk->state == BPF_TCP_CLOSE)
-		sock_give_back(s, 0, 0);
+		sock_end(s, 0, 0);
 	if (!__sync_fetch_and_add(&s->reservation, 0))
 		sock_forget(cookie);
 	return 1;

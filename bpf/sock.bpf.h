@@ -5,6 +5,7 @@
  * The state of a steered socket (weft/sock.h).
  */
 #include "reserve.bpf.h"
+#include "traffic.bpf.h"
 
 /* SYN and FIN are counted as a byte each by what acknowledges them. */
 static __always_inline __u64 without(__u64 bytes, __u32 extra)
@@ -62,6 +63,54 @@ static __always_inline void sock_give_back(struct sock_conn *s, __u64 sent, __u6
 
 	if (held)
 		give_back(held, sent, received);
+}
+
+/* ---- who talks to whom ---- */
+
+/* The pod by the address that identifies it. Where its namespace has just gone, one that it had. */
+static __always_inline void sock_traffic_key(const struct sock_conn *s, __u64 held,
+					     struct tcp_traffic_key *key)
+{
+	__u64 netns = s->netns;
+	const struct netns_pod *pod = bpf_map_lookup_elem(&netns_pods, &netns);
+
+	key->caller = pod && !addr_is_zero(&pod->addr) ? pod->addr : s->own;
+	key->cluster = held >> 32;
+	key->endpoint = held;
+}
+
+/* As its packets go to the endpoint. */
+static __always_inline void sock_tuple(const struct sock_conn *s, struct tuple *t)
+{
+	__builtin_memset(t, 0, sizeof(*t));
+	t->src = s->own;
+	t->dst = s->addr;
+	t->sport = s->own_port;
+	t->dport = s->port;
+}
+
+/* `held`: what its reservation was. */
+static __noinline void sock_count_end(const struct sock_conn *s, __u64 held, __u64 sent,
+				      __u64 received)
+{
+	struct tcp_traffic_key key;
+	struct tuple t;
+
+	sock_traffic_key(s, held, &key);
+	sock_tuple(s, &t);
+	traffic_close(&key, s->traffic, &t, s->swept, sent, received);
+}
+
+/* The same as sock_give_back() of a socket whose connection may have been open. */
+static __always_inline void sock_end(struct sock_conn *s, __u64 sent, __u64 received)
+{
+	__u64 held = __sync_lock_test_and_set(&s->reservation, 0);
+
+	if (!held)
+		return;
+	give_back(held, sent, received);
+	if (s->traffic)
+		sock_count_end(s, held, sent, received);
 }
 
 #endif

@@ -57,7 +57,8 @@ GLOBAL_FUNC int has_socket(hook_ctx *ctx, int ip4, const struct tuple *to, __u32
  * Whether a server of the node's own listens where these packets go: what is not a SYN may be for
  * one of its connections then. weft-proxy's listening sockets are elsewhere.
  */
-static __noinline int has_listener(hook_ctx *ctx, int ip4, const struct tuple *to)
+static __noinline __attribute__((unused)) int has_listener(hook_ctx *ctx, int ip4,
+							   const struct tuple *to)
 {
 	struct tuple any = { .dst = to->dst, .dport = to->dport };
 	struct bpf_sock *sk;

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Ends the connections that no packet, and no hook of a socket, will end: run by weftd, once a
- * second or more often.
+ * second or more often. And counts the bytes of those that are open, every few seconds.
  */
+#include "hook_tc.bpf.h"
+
 #include "conntrack.bpf.h"
+#include "kernel.bpf.h"
 #include "sock.bpf.h"
+#include "socket.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -361,9 +365,12 @@ static __always_inline void note_end(struct sock_conn *s, enum reason reason)
  * loss, and so is `created`. */
 static __always_inline void lose(struct sock_conn *s, __u64 held, __u64 created)
 {
-	if (held && s->created == created &&
-	    __sync_val_compare_and_swap(&s->reservation, held, 0) == held)
-		give_back(held, 0, 0);
+	if (!held || s->created != created ||
+	    __sync_val_compare_and_swap(&s->reservation, held, 0) != held)
+		return;
+	give_back(held, 0, 0);
+	if (s->traffic)
+		sock_count_end(s, held, 0, 0);
 }
 
 static __always_inline void look_at(struct sweep_args *args, __u64 cookie, struct sock_conn *s,
@@ -446,5 +453,147 @@ int sweep(struct sweep_args *args)
 	args->killed = local.killed;
 	args->live = local.live;
 	args->untold = local.untold;
+	return 0;
+}
+
+/* ---- the bytes of open connections (traffic.h) ---- */
+
+struct count_args {
+	hook_ctx *ctx;
+};
+
+/*
+ * What has been counted of a connection; `fresh`: nothing yet. NULL: there is no room, or it has
+ * ended. The one that ends it swaps the reservation to 0 before it looks for the entry, and we do
+ * it the other way round: one of us sees what the other has done.
+ */
+static __always_inline struct tcp_counted *count_entry(const struct tuple *t, int fresh,
+						       __u64 *reservation, __u64 *held)
+{
+	struct tcp_counted none = {};
+
+	if (fresh)
+		bpf_map_update_elem(&tcp_counted, t, &none, BPF_ANY);
+	*held = __sync_fetch_and_add(reservation, 0);
+	if (*held)
+		return bpf_map_lookup_elem(&tcp_counted, t);
+	bpf_map_delete_elem(&tcp_counted, t);
+	return NULL;
+}
+
+static __always_inline void count_more(const struct tcp_traffic_key *key, enum traffic_place place,
+				       struct tcp_counted *counted, __u64 received, __u64 sent)
+{
+	received = traffic_raise(&counted->received, received);
+	sent = traffic_raise(&counted->sent, sent);
+	if (received || sent)
+		traffic_add(key, place, received, sent, 0);
+}
+
+static long count_conn(void *map, struct tuple *key, struct conn *forward, void *ctx)
+{
+	struct tcp_counted *counted;
+	struct tcp_traffic_key row;
+	const struct conn *reply;
+	int fresh = !forward->swept;
+	struct tuple to;
+	__u64 held;
+
+	if (forward->dir != DIR_FORWARD || !forward->traffic || !forward->reservation)
+		return 0;
+	reply = conn_other(forward);
+	if (!reply || (!forward->bytes && !reply->bytes))
+		return 0;
+	to = forward->to;
+	forward->swept = 1;
+	counted = count_entry(&to, fresh, &forward->reservation, &held);
+	if (!counted)
+		return 0;
+	conn_traffic_key(forward, held, &row);
+	count_more(&row, forward->traffic, counted, forward->bytes, reply->bytes);
+	return 0;
+}
+
+/* Payload bytes of a socket, as sent to and received from the endpoint. */
+struct sock_bytes {
+	__u64 sent, received;
+};
+
+/* The state is read last: a FIN that has been sent or received since, and its acknowledgement, are
+ * not in what was read before. */
+static __always_inline void read_bytes(const struct tcp_sock *tp, struct sock_bytes *out)
+{
+	__u64 sent = *(volatile __u64 *)&tp->bytes_acked,
+	      received = *(volatile __u64 *)&tp->bytes_received;
+	__u32 state = tp->inet_conn.icsk_inet.sk.__sk_common.skc_state;
+	int open = state == BPF_TCP_ESTABLISHED;
+
+	out->sent = without(sent, 1 + !(open || state == BPF_TCP_CLOSE_WAIT));
+	out->received = without(received, !open);
+}
+
+/* Those of the socket in its pod. 0: it is not found there. One that is bound to an interface never
+ * is. */
+static __noinline int ask_socket(hook_ctx *ctx, const struct tuple *t, __u32 netns_id, __u64 cookie,
+				 struct sock_bytes *out)
+{
+	struct bpf_sock *sk = find_socket(ctx, addr_is_mapped(&t->dst), t, netns_id, 1);
+	struct tcp_sock *tp;
+	int found;
+
+	if (!sk)
+		return 0;
+	tp = bpf_skc_to_tcp_sock(sk);
+	found = tp && tp->inet_conn.icsk_inet.sk.__sk_common.skc_cookie.counter == cookie;
+	if (found)
+		read_bytes(tp, out);
+	bpf_sk_release(sk);
+	return found;
+}
+
+static __always_inline void count_bytes(struct sock_conn *s, const struct tuple *t,
+					const struct sock_bytes *bytes)
+{
+	struct tcp_counted *counted;
+	struct tcp_traffic_key row;
+	int fresh = !s->swept;
+	__u64 held;
+
+	s->swept = 1;
+	counted = count_entry(t, fresh, &s->reservation, &held);
+	if (!counted)
+		return;
+	sock_traffic_key(s, held, &row);
+	count_more(&row, s->traffic, counted, bytes->sent, bytes->received);
+}
+
+static long count_socket(void *map, __u64 *key, struct sock_conn *s, struct count_args *args)
+{
+	struct sock_bytes bytes = {};
+	const struct netns_pod *pod;
+	__u64 netns = s->netns;
+	struct tuple t;
+
+	if (!s->traffic || !s->reservation)
+		return 0;
+	pod = bpf_map_lookup_elem(&netns_pods, &netns);
+	if (!pod || pod->netns_id == NETNS_UNKNOWN)
+		return 0;
+	sock_tuple(s, &t);
+	if (ask_socket(args->ctx, &t, pod->netns_id, *key, &bytes) &&
+	    (bytes.sent || bytes.received))
+		count_bytes(s, &t, &bytes);
+	return 0;
+}
+
+/* Of tc's kind, for that can look for sockets; weftd runs it, no interface does. One at a time. */
+SEC("tc")
+int count_traffic(struct __sk_buff *skb)
+{
+	struct count_args args = { .ctx = skb };
+
+	if (has_conns())
+		bpf_for_each_map_elem(&conns, count_conn, &args, 0);
+	bpf_for_each_map_elem(&socks, count_socket, &args, 0);
 	return 0;
 }

@@ -107,7 +107,8 @@ struct conn {
 	__u8 syn_wscale;
 	__u8 dmac[6]; /* with CONN_SWITCHED; or, with CONN_OUTSIDE and for HOOK_EGRESS, the
 		       * next hop of that last packet: XDP forwards only to that one */
-	__u8 pad[2];
+	__u8 traffic; /* forward entries: enum traffic_place, written once, when it opens */
+	__u8 swept;   /* forward entries, 1: `tcp_counted` may have an entry for it */
 };
 _Static_assert(sizeof(struct conn) == 192, "conn has no holes");
 

@@ -50,7 +50,9 @@ struct sock_conn {
 	__u8 shortcut;	     /* 1: has entries in `shortcuts` */
 	__u8 ended;	     /* 1: its end was asked for, and counted */
 	__u8 released;	     /* 1: its last descriptor is closed */
-	__u8 deferred;	     /* 1: the SYN may wait for the first data (TCP_FASTOPEN_CONNECT) */
+	__u8 deferred : 1;   /* 1: the SYN may wait for the first data (TCP_FASTOPEN_CONNECT) */
+	__u8 traffic : 2;    /* enum traffic_place: written once, when it opens */
+	__u8 swept : 1;	     /* 1: `tcp_counted` may have an entry for it */
 };
 _Static_assert(sizeof(struct sock_conn) == 136, "sock_conn has no holes");
 

@@ -16,6 +16,7 @@ enum {
 	TRAFFIC_PEER_NAME_MAX = 512,
 	TRAFFIC_HTTP_ROWS = 4096,
 	TRAFFIC_TCP_ROWS = 16384,
+	TRAFFIC_TCP_OPEN = 16384, /* open connections whose bytes move on */
 	TRAFFIC_HOST_MAX = 256,
 	TRAFFIC_BUCKETS = 20,
 	TRAFFIC_GRPC_NONE = 255, /* http_traffic_key.grpc: it was no gRPC, or had no status */
@@ -106,12 +107,35 @@ struct tcp_traffic_key {
 };
 _Static_assert(sizeof(struct tcp_traffic_key) == 24, "tcp_traffic_key is a hash key without holes");
 
+/*
+ * Rows are made by the first connection that opens. One that finds no room is counted in the row
+ * whose key is zero, which weftd makes when it starts. A row stays as long as there is room: from
+ * three quarters of TRAFFIC_TCP_ROWS on, weftd removes those whose caller or endpoint is gone, that
+ * have no connection open, and that have not changed for a minute (daemon/datapath/tcp_rows.h).
+ * What shows sums of rows keeps what such a row has counted.
+ */
 struct tcp_traffic {
-	__u64 opened;
-	__u64 closed;
+	__u64 opened;	/* connections that the endpoint has answered */
+	__u64 closed;	/* of those, the ones that have ended, in whatever way; never more */
 	__u64 received; /* payload bytes from the caller, of connections that have ended, and of
 			 * open ones as far as the sweep has seen */
 	__u64 sent;	/* payload bytes to the caller, likewise */
+};
+
+/* Where a connection is counted: kept in its entry of `socks` or `conns`. */
+enum traffic_place {
+	TRAFFIC_NOWHERE = 0, /* it is not open yet, or was opened by a weft that did not count */
+	TRAFFIC_ROW = 1,     /* in the row of its key */
+	TRAFFIC_REST = 2,    /* in the row of key zero: there was no room */
+};
+
+/* `tcp_counted`: the packets of an open connection to its endpoint (struct sock_conn: own, addr;
+ * struct conn: `to` of the forward entry) -> what is in its row of it. Made by `count_traffic`
+ * alone, with the first bytes that it sees, and deleted with the connection; where it is full,
+ * bytes are counted when the connection ends. */
+struct tcp_counted {
+	__u64 received;
+	__u64 sent;
 };
 
 #endif

@@ -585,14 +585,17 @@ apps_ready() {
 # bookinfo_start POD ROLE [PORT]
 bookinfo_start() { app_start "$1" /usr/bin/python3 "$ROOT/selftests/apps/bookinfo.py" "${@:2}"; }
 
-# bookinfo_up: the pods of the Bookinfo application, whose services call each other by the names that bookinfo_hosts gives
+# bookinfo_up [POD...]: the pods of the Bookinfo application, whose services call each other by the names that bookinfo_hosts gives; these
+# on the second node
 BOOKINFO=$ROOT/yaml-rules/bookinfo
 bookinfo_up() {
-	local name role
+	local name role add
 	hosts
 	for name in productpage-v1:21 details-v1:22 ratings-v1:24 reviews-v1:31 reviews-v2:32 reviews-v3:33; do
 		role=${name%-v*}
-		pod_add "${name%:*}" "${name#*:}" "app=$role,version=v${name:${#role}+2:1}"
+		add=pod_add
+		[[ " $* " != *" ${name%:*} "* ]] || add=pod2_add
+		$add "${name%:*}" "${name#*:}" "app=$role,version=v${name:${#role}+2:1}"
 		[ $role != reviews ] || role=${name%:*}
 		bookinfo_start "${name%:*}" "$role"
 	done

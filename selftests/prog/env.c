@@ -271,6 +271,8 @@ static void fill_counters(struct env *e)
 	struct route_stat route = { .name = "default/echo:9000" };
 	struct dest_key key = { .route = ROUTE_ID, .cluster = CLUSTER_ID };
 	struct dest_stat dest = { .route = "default/echo:9000" };
+	struct tcp_traffic_key rest = { .cluster = 0 };
+	struct tcp_traffic none = { .opened = 0 };
 	__u32 id = CLUSTER_ID;
 
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.clusters), &id, &cluster, 0));
@@ -280,6 +282,7 @@ static void fill_counters(struct env *e)
 	id = ROUTE_ID;
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.routes), &id, &route, 0));
 	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.dests), &key, &dest, 0));
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.tcp_traffic), &rest, &none, 0));
 }
 
 static void add_pod(struct env *e, __u32 ifindex, struct addr a)
@@ -347,7 +350,8 @@ static void reset(struct env *e)
 		e->tc->maps.node_addrs,	     e->tc->maps.shortcuts,
 		e->tc->maps.protect_buckets, e->tc->maps.protect_proven,
 		e->tc->maps.protect_sources, e->tc->maps.xdp_nics,
-		e->tc->maps.authz_pods,	     e->tc->maps.authz_rules
+		e->tc->maps.authz_pods,	     e->tc->maps.authz_rules,
+		e->tc->maps.tcp_traffic,     e->tc->maps.tcp_counted
 	};
 	struct shortcut_state no_shortcuts = { .until = 0 };
 	struct reason_stat none = { .count = 0 };
@@ -579,6 +583,70 @@ struct sweep_args env_sweep(struct env *e, __u32 check_gone)
 
 	must(!bpf_prog_test_run_opts(bpf_program__fd(e->sweep->progs.sweep), &opts));
 	return args;
+}
+
+void env_count_traffic(struct env *e)
+{
+	__u8 frame[64] = {};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame));
+
+	must(!bpf_prog_test_run_opts(bpf_program__fd(e->sweep->progs.count_traffic), &opts));
+}
+
+static struct tcp_traffic traffic_of(struct env *e, const struct tcp_traffic_key *key)
+{
+	struct tcp_traffic t = {};
+
+	if (bpf_map_lookup_elem(bpf_map__fd(e->tc->maps.tcp_traffic), key, &t))
+		must(errno == ENOENT);
+	return t;
+}
+
+struct tcp_traffic env_tcp_traffic(struct env *e)
+{
+	struct tcp_traffic_key key = { .cluster = CLUSTER_ID, .endpoint = ENDPOINT_ID };
+
+	if (!e->o.outside)
+		key.caller = env_client(e);
+	return traffic_of(e, &key);
+}
+
+struct tcp_traffic env_tcp_rest(struct env *e)
+{
+	return traffic_of(e, &(struct tcp_traffic_key){ .cluster = 0 });
+}
+
+static unsigned rows_of(const struct bpf_map *map)
+{
+	char key[sizeof(struct tuple)];
+	int fd = bpf_map__fd(map), r;
+	unsigned n = 0;
+
+	for (r = bpf_map_get_next_key(fd, NULL, key); !r; n++)
+		r = bpf_map_get_next_key(fd, key, key);
+	return n;
+}
+
+unsigned env_tcp_rows(struct env *e)
+{
+	return rows_of(e->tc->maps.tcp_traffic) - 1;
+}
+
+unsigned env_tcp_counted(struct env *e)
+{
+	return rows_of(e->tc->maps.tcp_counted);
+}
+
+void env_fill_tcp_rows(struct env *e)
+{
+	struct tcp_traffic_key key = { .cluster = CLUSTER_ID + 1 };
+	const struct tcp_traffic none = { .opened = 0 };
+
+	do {
+		key.endpoint++;
+	} while (!bpf_map_update_elem(bpf_map__fd(e->tc->maps.tcp_traffic), &key, &none,
+				      BPF_NOEXIST));
+	must(errno == E2BIG && key.endpoint == TRAFFIC_TCP_ROWS);
 }
 
 unsigned env_entries(struct env *e)

@@ -18,6 +18,7 @@
 #include "weft/protect.h"
 #include "weft/service.h"
 #include "weft/shortcut.h"
+#include "weft/traffic.h"
 #include "weft/verdict.h"
 
 enum {
@@ -123,6 +124,18 @@ struct xdp_stat env_forwarded(struct env *e);
 struct verdict env_explain(struct env *e, const struct question *q);
 /* Runs the sweep once. */
 struct sweep_args env_sweep(struct env *e, __u32 check_gone);
+
+/* Counts the bytes of open connections, as weftd has it done. */
+void env_count_traffic(struct env *e);
+/* The row of the caller, as these environments have it; zeroed if there is none. */
+struct tcp_traffic env_tcp_traffic(struct env *e);
+/* Likewise the row for what finds no room. */
+struct tcp_traffic env_tcp_rest(struct env *e);
+/* How many rows there are besides that one, and how many open connections have been counted. */
+unsigned env_tcp_rows(struct env *e);
+unsigned env_tcp_counted(struct env *e);
+/* Makes rows until there is no room for another one. */
+void env_fill_tcp_rows(struct env *e);
 
 unsigned env_entries(struct env *e);
 struct cluster_stat env_cluster(struct env *e);

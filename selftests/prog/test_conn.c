@@ -6,6 +6,8 @@
  *   c:D       10 bytes       c:FA     FIN+ACK       c:R      RST, e:RA RST+ACK
  *   c:N       SYN with another initial number       e:M      SYN+ACK with another one
  *   sweep     one sweep      age=MS   the connection gets older
+ *   count     the bytes of open connections are counted
+ *   full      there is no room in `tcp_traffic` for more rows
  *   gone=c|e  that pod's interface goes away        del=e    the endpoint's Pod is deleted, its
  *                                                            interface stays
  * And behind the flags:
@@ -51,9 +53,11 @@ static const struct row {
 	struct env_options o;
 	unsigned entries;
 	__u64 active, peak, total, fail;
-	__u64 bytes;	 /* of the client's; 0 is not checked */
-	int last;	 /* action of the last packet: 0 is not checked */
-	__u8 last_flags; /* of what came out, with `last` */
+	__u64 bytes;		/* of the client's; 0 is not checked */
+	struct tcp_traffic tcp; /* not checked where nothing was opened, but against the entry */
+	bool rest;		/* it is in the row for what finds no room */
+	int last;		/* action of the last packet: 0 is not checked */
+	__u8 last_flags;	/* of what came out, with `last` */
 	int touched;
 } rows[] = {
 	{ "a SYN takes one reservation", "c:S", .entries = 2, .active = 1, .peak = 1, .total = 1,
@@ -394,6 +398,48 @@ static const struct row {
 	  { .outside = true, .remote_endpoint = true },
 	  .peak = 1,
 	  .total = 1 },
+	{ "who talks to whom: it is open once the endpoint has answered", "c:S e:SA", .entries = 2,
+	  .active = 1, .peak = 1, .total = 1, .tcp = { 1, 0, 0, 0 } },
+	{ "... and data is counted with its end, both ways",
+	  "c:S e:SA c:A c:D c:Ds-10^ e:A e:D e:D c:A c:FA e:FA c:A", .entries = 2, .peak = 1,
+	  .total = 1, .tcp = { 1, 1, 10, 20 } },
+	{ "... not twice, if it was counted before",
+	  "c:S e:SA c:A c:D count e:D count e:D c:A "
+	  "count count c:FA e:FA c:A count",
+	  .entries = 2, .peak = 1, .total = 1, .tcp = { 1, 1, 10, 20 } },
+	{ "... and before, it is seen as well", "c:S e:SA c:A c:D e:D e:D count c:D", .entries = 2,
+	  .active = 1, .peak = 1, .total = 1, .tcp = { 1, 0, 10, 20 } },
+	{ "... until a RST", "c:S e:SA c:A c:D e:D count c:D e:A c:R", .peak = 1, .total = 1,
+	  .tcp = { 1, 1, 20, 10 } },
+	{ "... until it has been idle for too long",
+	  "c:S e:SA c:A c:D count e:D age=3000 sweep count",
+	  { .idle_timeout_ms = 2000 },
+	  .entries = 2,
+	  .peak = 1,
+	  .total = 1,
+	  .tcp = { 1, 1, 10, 10 } },
+	{ "... or the endpoint is gone", "c:S e:SA c:A c:D count e:D gone=e sweep", .entries = 2,
+	  .peak = 1, .total = 1, .tcp = { 1, 1, 10, 10 } },
+	{ "... with the SYN's own data", "c:Sp100 e:SA c:A e:A count", .entries = 2, .active = 1,
+	  .peak = 1, .total = 1, .tcp = { 1, 0, 100, 0 } },
+	{ "... of a pod that calls itself",
+	  "c:S e:SA c:A c:D e:D count c:FA e:FA c:A",
+	  { .hairpin = true },
+	  .entries = 2,
+	  .peak = 1,
+	  .total = 1,
+	  .tcp = { 1, 1, 10, 10 } },
+	{ "... from outside",
+	  "c:S e:SA c:A c:D e:D count c:FA e:FA c:A",
+	  { .outside = true },
+	  .entries = 2,
+	  .peak = 1,
+	  .total = 1,
+	  .tcp = { 1, 1, 10, 10 } },
+	{ "... in the row for all that there is no room for", "full c:S e:SA c:A c:D count e:D",
+	  .entries = 2, .active = 1, .peak = 1, .total = 1, .rest = true, .tcp = { 1, 0, 10, 0 } },
+	{ "... to its end", "full c:S e:SA c:A c:D count e:D c:FA e:FA c:A", .entries = 2,
+	  .peak = 1, .total = 1, .rest = true, .tcp = { 1, 1, 10, 10 } },
 	{ "an empty cluster refuses",
 	  "c:S",
 	  { .no_endpoint = true },
@@ -572,11 +618,44 @@ static void run_event(struct script *s, const char *event)
 		env_age(s->env, &s->client.sends, atoi(event + 4));
 	} else if (!strncmp(event, "gone=", 5)) {
 		env_pod_gone(s->env, event[5] == 'c' ? CLIENT_IF : ENDPOINT_IF);
+	} else if (!strcmp(event, "count")) {
+		env_count_traffic(s->env);
+	} else if (!strcmp(event, "full")) {
+		env_fill_tcp_rows(s->env);
 	} else if (!strcmp(event, "del=e")) {
 		env_addr_gone(s->env, &endpoint);
 	} else {
 		cr_assert_fail("bad event %s", event);
 	}
+}
+
+/* Whatever has happened: what holds a place and has been opened is not closed yet. */
+static void check_balance(const struct row *row, struct script *s, const struct tcp_traffic *t,
+			  const char *variant)
+{
+	struct conn c;
+	bool open = env_conn(s->env, &s->client.sends, &c) && c.reservation && c.traffic;
+
+	cr_expect_eq(t->opened - t->closed, open, "%s, %s: %llu opened, %llu closed", row->what,
+		     variant, t->opened, t->closed);
+	cr_expect(t->opened || (!t->received && !t->sent), "%s, %s: bytes of none", row->what,
+		  variant);
+	cr_expect(env_tcp_counted(s->env) <= open, "%s, %s: it has ended", row->what, variant);
+}
+
+static void check_traffic(const struct row *row, struct script *s, const char *variant)
+{
+	struct tcp_traffic t = row->rest ? env_tcp_rest(s->env) : env_tcp_traffic(s->env);
+
+	check_balance(row, s, &t, variant);
+	if (!row->rest)
+		cr_expect_eq(env_tcp_rows(s->env), t.opened > 0, "%s, %s: %u rows", row->what,
+			     variant, env_tcp_rows(s->env));
+	if (!row->tcp.opened)
+		return;
+	cr_expect(!memcmp(&t, &row->tcp, sizeof(t)),
+		  "%s, %s: opened %llu, closed %llu, received %llu, sent %llu", row->what, variant,
+		  t.opened, t.closed, t.received, t.sent);
 }
 
 static void check_row(const struct row *row, struct script *s, const char *variant)
@@ -600,6 +679,7 @@ static void check_row(const struct row *row, struct script *s, const char *varia
 		cr_expect(env_conn(s->env, &s->client.sends, &forward) &&
 				  forward.bytes == row->bytes,
 			  "%s, %s: %llu bytes", row->what, variant, forward.bytes);
+	check_traffic(row, s, variant);
 	if (row->touched)
 		cr_expect_eq(s->translated, row->touched == TRANSLATED, "%s, %s: translated: %d",
 			     row->what, variant, s->translated);

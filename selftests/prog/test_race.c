@@ -99,6 +99,7 @@ static void run(__u8 flags, unsigned left)
 		.ack = 501,
 	};
 	time_t end = time(NULL) + SECONDS;
+	struct tcp_traffic traffic;
 	pthread_t thread;
 
 	endpoint_end = (struct env_packet){
@@ -115,6 +116,11 @@ static void run(__u8 flags, unsigned left)
 		play(&r, round, &client_end, &endpoint_end);
 	atomic_store(&r.go, -1);
 	pthread_join(thread, NULL);
+	traffic = env_tcp_traffic(r.env);
+	cr_expect_eq(traffic.opened, traffic.closed, "opened %llu, closed %llu", traffic.opened,
+		     traffic.closed);
+	cr_expect_eq(traffic.opened, env_cluster(r.env).cx_total, "opened %llu", traffic.opened);
+	cr_expect_eq(env_tcp_counted(r.env), 0);
 	cr_expect_eq(env_limit(r.env).steered, 0, "active %u", env_limit(r.env).steered);
 	cr_expect_eq(env_endpoint_stat(r.env).active, 0);
 	cr_expect_eq(env_entries(r.env), left);

@@ -678,6 +678,18 @@ static void forget_times(struct conn *c)
 	c->created = c->seen = c->reset_at = 0;
 }
 
+/* Once both FINs are acknowledged. */
+static void expect_counted(struct env *e, size_t steps)
+{
+	bool ended = steps == sizeof(script) / sizeof(script[0]);
+	struct tcp_traffic t = env_tcp_traffic(e);
+
+	cr_expect_eq(t.opened, 1);
+	cr_expect_eq(t.closed, ended);
+	cr_expect_eq(t.received, ended ? 120 : 0, "%llu received", t.received);
+	cr_expect_eq(t.sent, ended ? 1010 : 0, "%llu sent", t.sent);
+}
+
 static void play(int family, int way, size_t steps, struct conn out[2])
 {
 	struct env *e = far_env(family);
@@ -695,6 +707,7 @@ static void play(int family, int way, size_t steps, struct conn out[2])
 	reply.hook = HOOK_EGRESS;
 	cr_assert(env_conn(e, &reply, &out[1]));
 	forget_times(&out[0]);
+	expect_counted(e, steps);
 	forget_times(&out[1]);
 	env_free(e);
 }

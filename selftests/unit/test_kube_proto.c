@@ -454,6 +454,33 @@ Test(kube_proto, what_json_leaves_out_is_left_out)
 			 ",\"spec\":{\"hostNetwork\":true,\"hostname\":\"h\"}}");
 }
 
+Test(kube_proto, of_owners_what_tells_the_workload_is_kept)
+{
+	static const char *const paths[] = { "metadata.ownerReferences.kind",
+					     "metadata.ownerReferences.name",
+					     "metadata.ownerReferences.controller", NULL };
+	struct buffer pod = { 0 }, meta = { 0 };
+
+	add_text(&meta, 1, "a");
+	for (uint64_t i = 0; i < 2; i++) {
+		struct buffer owner = { 0 };
+
+		add_text(&owner, 1, "ReplicaSet");
+		add_text(&owner, 3, i ? "two" : "one");
+		add_text(&owner, 4, "4f0c");
+		add_text(&owner, 5, "apps/v1");
+		add_int(&owner, 6, i);
+		add_int(&owner, 7, 1);
+		add_message(&meta, 13, &owner);
+	}
+	add_message(&pod, 1, &meta);
+	cr_expect_str_eq(kept(paths, "v1", "Pod", &pod),
+			 "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"a\","
+			 "\"ownerReferences\":[{\"kind\":\"ReplicaSet\",\"name\":\"one\","
+			 "\"controller\":false},{\"kind\":\"ReplicaSet\",\"name\":\"two\","
+			 "\"controller\":true}]}}");
+}
+
 Test(kube_proto, elements_of_a_list_may_be_anywhere)
 {
 	struct buffer spec = { 0 }, status = { 0 }, container, port, condition;

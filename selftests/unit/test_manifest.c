@@ -83,8 +83,16 @@ static const struct assignment assignments[] = {
 	  "\"gateways.istio-ingressgateway.type\"?" },
 	{ "colour=red", "unknown value \"colour\"" },
 	{ "addonComponents.grafana.enabled=false", NULL },
-	{ "addonComponents.grafana.enabled=true",
-	  "weft does not carry out addonComponents.grafana.enabled yet" },
+	{ "addonComponents.grafana.enabled=true", NULL },
+	{ "addonComponents.grafana.enabled=yes", "expected true or false, not \"yes\"" },
+	{ "addonComponents.prometheus.image=registry.example/prometheus:v3", NULL },
+	{ "addonComponents.prometheus.image=", "expected a name of letters" },
+	{ "metrics.port=9090", NULL },
+	{ "metrics.port=0", "metrics.port: expected a whole number from 1 to 65535" },
+	{ "metrics.podMonitor.enabled=true", NULL },
+	{ "metrics.prometheusRule.enabled=true", NULL },
+	{ "metrics.prometheusRules.enabled=true",
+	  "did you mean \"metrics.prometheusRule.enabled\"?" },
 	{ "addonComponents.kiali.enabled=true",
 	  "weft does not carry out addonComponents.kiali.enabled yet" },
 	{ "meshConfig.outboundTrafficPolicy.mode=REGISTRY_ONLY", NULL },
@@ -291,6 +299,41 @@ Test(manifest, one_with_everything_chosen_is_as_it_was_looked_at)
 		     strstr(text, "---\n# The agent, one on each node"));
 }
 
+static const char *const addons[] = {
+	"addonComponents.prometheus.enabled=true",
+	"addonComponents.prometheus.image=registry.example/prometheus:v3",
+	"addonComponents.grafana.enabled=true",
+	"metrics.podMonitor.enabled=true",
+	"metrics.prometheusRule.enabled=true",
+	NULL,
+};
+
+/* Without the dashboards, which are a line of JSON each. */
+static char *without_dashboards(const char *text)
+{
+	char *out = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&out, &size);
+
+	for (const char *end; *text; text = *end ? end + 1 : end) {
+		end = strchrnul(text, '\n');
+		if (strncmp(text, "    {\"uid\":", 11) != 0)
+			fprintf(f, "%.*s\n", (int)(end - text), text);
+		else
+			fputs("    {...}\n", f);
+	}
+	fclose(f);
+	return out;
+}
+
+Test(manifest, what_watches_weft_is_as_it_was_looked_at)
+{
+	_cleanup_free_ char *text = generated(addons), *shown = NULL;
+
+	shown = without_dashboards(strstr(text, "---\n# A Prometheus that scrapes"));
+	check_golden("selftests/rules/manifest/addons.yaml", shown);
+}
+
 static const struct cluster_object *find(const struct cluster_objects *objects, const char *shown)
 {
 	for (size_t i = 0; i < objects->count; i++)
@@ -351,6 +394,51 @@ Test(manifest, every_object_of_it_can_be_found_again)
 	set = find(&objects, "namespace/istio-system");
 	cr_assert(set);
 	cr_expect_str_eq(set->path, "/api/v1/namespaces/istio-system");
+	cluster_objects_free(&objects);
+}
+
+/* Of the ConfigMap that Grafana reads, and under the names that its links have. */
+Test(manifest, dashboards_are_in_it_whole)
+{
+	static const char *const names[] = { "weft-mesh", "weft-service", "weft-workload",
+					     "weft-agent" };
+	_cleanup_free_ char *text = generated(addons);
+	struct cluster_objects objects = { 0 };
+	const struct cluster_object *map;
+
+	cr_assert_eq(cluster_objects_parse("m", text, strlen(text), &objects), 0);
+	map = find(&objects, "configmap/weft-grafana-dashboards");
+	cr_assert(map);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		_cleanup_json_ json_t *dashboard = NULL;
+		char key[64];
+
+		snprintf(key, sizeof(key), "%s.json", names[i]);
+		dashboard = json_loads(json_get_text(cluster_at(map->json, "data", NULL), key, ""),
+				       0, NULL);
+		cr_expect_str_eq(json_get_text(dashboard, "uid", ""), names[i]);
+		cr_expect_gt(json_array_size(json_object_get(dashboard, "panels")), 10, "%s",
+			     names[i]);
+	}
+	cluster_objects_free(&objects);
+}
+
+/* What weft has brought goes again, and so do the pods that are made of it. */
+Test(manifest, what_watches_weft_can_be_found_again)
+{
+	_cleanup_free_ char *text = generated(addons);
+	struct cluster_objects objects = { 0 };
+	const struct cluster_object *deployment;
+
+	cr_assert_eq(cluster_objects_parse("m", text, strlen(text), &objects), 0);
+	cr_expect_eq(objects.count, 31);
+	for (size_t i = 0; i < objects.count; i++)
+		check_object(&objects.items[i]);
+	deployment = find(&objects, "deployment.apps/grafana");
+	cr_assert(deployment);
+	cr_expect(cluster_is_ours(cluster_at(deployment->json, "spec", "template", NULL)));
+	cr_expect(find(&objects, "prometheusrule.monitoring.coreos.com/weft"));
+	cr_expect(find(&objects, "podmonitor.monitoring.coreos.com/weft"));
 	cluster_objects_free(&objects);
 }
 

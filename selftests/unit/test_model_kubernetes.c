@@ -250,6 +250,52 @@ Test(model_kubernetes, a_pod_has_the_ports_of_all_its_containers)
 	cr_expect_str_eq(o->meta.namespace, "b");
 }
 
+Test(model_kubernetes, a_pod_belongs_to_what_its_controller_belongs_to)
+{
+	static const struct {
+		const char *labels, *owners, *workload;
+	} rows[] = {
+		{ "", "", NULL },
+		{ "", "[]", NULL },
+		{ "", "[{kind: ReplicaSet, name: web-7d9, controller: true}]", "web-7d9" },
+		{ "pod-template-hash: 7d9", "[{kind: ReplicaSet, name: web-7d9, controller: true}]",
+		  "web" },
+		{ "pod-template-hash: d9", "[{kind: ReplicaSet, name: web-7d9, controller: true}]",
+		  "web-7d9" },
+		{ "pod-template-hash: web", "[{kind: ReplicaSet, name: -web, controller: true}]",
+		  NULL },
+		{ "pod-template-hash: '1'", "[{kind: StatefulSet, name: db-1, controller: true}]",
+		  "db-1" },
+		{ "", "[{kind: Job, name: dump-28401120, controller: true}]", "dump" },
+		{ "", "[{kind: Job, name: dump-2840112, controller: true}]", "dump-2840112" },
+		{ "", "[{kind: Job, name: dump-28401120a, controller: true}]", "dump-28401120a" },
+		{ "",
+		  "[{kind: DaemonSet, name: no}, {kind: DaemonSet, name: yes, controller: true}]",
+		  "yes" },
+		{ "", "[{kind: DaemonSet, name: no, controller: false}]", NULL },
+		{ "", "[{kind: DaemonSet, name: 'a|b', controller: true}]", NULL },
+		{ "", "[{kind: DaemonSet, controller: true}, a, [b], null]", NULL },
+		{ "", "{kind: DaemonSet, name: no, controller: true}", NULL },
+		{ "", "text", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		_cleanup_parsed_ struct parsed p = { 0 };
+		char text[512];
+		const struct object *o;
+
+		snprintf(text, sizeof(text),
+			 "apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {%s}, "
+			 "ownerReferences: %s}\nspec: {containers: []}\n",
+			 rows[i].labels, rows[i].owners);
+		o = parsed_object(&p, text);
+		if (rows[i].workload)
+			cr_expect_str_eq(o->pod.workload, rows[i].workload);
+		else
+			cr_expect_null(o->pod.workload, "%s", rows[i].owners);
+	}
+}
+
 Test(model_kubernetes, what_an_endpointslice_leaves_out_is_kubernetes_default)
 {
 	static const struct {

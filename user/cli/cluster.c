@@ -111,12 +111,18 @@ int cluster_list_ours(struct kube_client *c, const struct cluster_kind *kind, js
 	_cleanup_free_ char *all = cluster_path(kind, NULL, NULL), *path = NULL;
 	_cleanup_json_ json_t *list = NULL;
 	char error[KUBE_ERROR_MAX];
+	int r;
 
 	if (!all || asprintf(&path, "%s?%s", all, ours) < 0) {
 		path = NULL;
 		return cmd_failed("out of memory");
 	}
-	if (cluster_get(c, path, &list, error))
+	r = cluster_get(c, path, &list, error);
+	if (r == -ENOENT) { /* a kind of an operator's that is not there */
+		*out = json_array();
+		return *out ? 0 : cmd_failed("out of memory");
+	}
+	if (r)
 		return cmd_failed("%s: %s", kind->plural, error);
 	*out = json_incref(json_object_get(list, "items"));
 	return *out ? 0 : cmd_failed("%s: the API server's answer has no items", kind->plural);

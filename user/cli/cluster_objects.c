@@ -19,8 +19,12 @@ const struct cluster_kind cluster_kinds[] = {
 	{ RBAC, "ClusterRoleBinding", "clusterrolebindings", false },
 	{ RBAC, "Role", "roles", true },
 	{ RBAC, "RoleBinding", "rolebindings", true },
+	{ "v1", "ConfigMap", "configmaps", true },
 	{ "apps/v1", "DaemonSet", "daemonsets", true },
+	{ "apps/v1", "Deployment", "deployments", true },
 	{ "v1", "Service", "services", true },
+	{ "monitoring.coreos.com/v1", "PodMonitor", "podmonitors", true },
+	{ "monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules", true },
 };
 
 const size_t cluster_kind_count = sizeof(cluster_kinds) / sizeof(*cluster_kinds);

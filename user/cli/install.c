@@ -39,6 +39,8 @@ static int refused(const struct cluster_object *o, int r, const char *error)
 	cmd_failed("%s: %s", o->shown, error);
 	if (r == -EEXIST)
 		cmd_failed("--force takes such fields over");
+	if (r == -ENOENT)
+		cmd_failed("the cluster has no kind %s of %s", o->kind->kind, o->kind->api_version);
 	return STATUS_FAILED;
 }
 

@@ -41,6 +41,7 @@ static const char *const map_names[MAP_MAX] = {
 	[MAP_ENDPOINTS] = "endpoints",
 	[MAP_ROUTES] = "routes",
 	[MAP_DESTS] = "dests",
+	[MAP_TCP_TRAFFIC] = "tcp_traffic",
 	[MAP_REASONS] = "reasons",
 	[MAP_XDP_COUNT] = "xdp_count",
 	[MAP_XDP_NICS] = "xdp_nics",
@@ -55,7 +56,6 @@ static const char *const map_names[MAP_MAX] = {
 	[MAP_HTTP_ROUTES] = "http_routes",
 	[MAP_HTTP_LISTENERS] = "http_listeners",
 	[MAP_HTTP_TRAFFIC] = "http_traffic",
-	[MAP_TCP_TRAFFIC] = "tcp_traffic",
 	[MAP_TRAFFIC_PEERS] = "traffic_peers",
 	[MAP_GEN_SERVICES] = "gen_services",
 	[MAP_GEN_RULES] = "gen_rules",
@@ -73,10 +73,10 @@ static const char *const prog_names[PROG_MAX] = {
 	[PROG_FROM_NIC] = "from_nic",	      [PROG_TO_NIC] = "to_nic",
 	[PROG_FROM_BRIDGE] = "from_bridge",   [PROG_FROM_WIRE] = "from_wire",
 	[PROG_EXPLAIN] = "explain",	      [PROG_SWEEP] = "sweep",
-	[PROG_SOCK_NOTE] = "sock_note",	      [PROG_CONNECT4] = "connect4",
-	[PROG_CONNECT6] = "connect6",	      [PROG_GETPEERNAME4] = "getpeername4",
-	[PROG_GETPEERNAME6] = "getpeername6", [PROG_SOCK_OPS] = "sock_ops",
-	[PROG_SOCK_RELEASE] = "sock_release",
+	[PROG_SOCK_NOTE] = "sock_note",	      [PROG_COUNT_TRAFFIC] = "count_traffic",
+	[PROG_CONNECT4] = "connect4",	      [PROG_CONNECT6] = "connect6",
+	[PROG_GETPEERNAME4] = "getpeername4", [PROG_GETPEERNAME6] = "getpeername6",
+	[PROG_SOCK_OPS] = "sock_ops",	      [PROG_SOCK_RELEASE] = "sock_release",
 };
 
 static const char *const reason_names[REASON_MAX] = {
@@ -236,21 +236,21 @@ static int unpin(const char *dir, const char *sub, const char *name)
 	return r ? log_err(r, "unpin %s", path.s) : 0;
 }
 
-/* Maps whose rows only count, and are told apart by names in them, or are what they were with more
- * behind them, or hold nothing beyond one run of a program. The others hold connections, who is
- * where, or what ids mean. */
+/* Maps whose rows only count, and are told apart by names or stable ids in them, or are what they
+ * were with more behind them, or hold nothing beyond one run of a program. The others hold
+ * connections, who is where, or what ids mean. */
 static bool may_begin_anew(const struct bpf_map *m)
 {
-	static const enum map_id counters[] = { MAP_REASONS,	   MAP_HTTP_CLUSTERS,
-						MAP_HTTP_ROUTES,   MAP_HTTP_LISTENERS,
-						MAP_PROTECT_COUNT, MAP_HTTP_TRAFFIC,
+	static const enum map_id counters[] = { MAP_REASONS,	  MAP_HTTP_CLUSTERS,
+						MAP_HTTP_ROUTES,  MAP_HTTP_LISTENERS,
+						MAP_HTTP_TRAFFIC, MAP_PROTECT_COUNT,
 						MAP_TCP_TRAFFIC };
 	const char *name = bpf_map__name(m);
 
 	for (size_t i = 0; i < sizeof(counters) / sizeof(*counters); i++)
 		if (!strcmp(name, map_names[counters[i]]))
 			return true;
-	return !strcmp(name, "scratch");
+	return !strcmp(name, "scratch") || !strcmp(name, "tcp_counted");
 }
 
 static int refuse(const struct bpf_map *m, const char *dir)
@@ -465,7 +465,7 @@ static struct bpf_object *object_of(const struct loader *l, enum prog_id id)
 		return l->sock->obj;
 	if (id == PROG_FROM_WIRE)
 		return l->xdp ? l->xdp->obj : NULL;
-	return id == PROG_SWEEP || id == PROG_SOCK_NOTE ? l->sweep->obj : l->tc->obj;
+	return id >= PROG_SWEEP && id <= PROG_COUNT_TRAFFIC ? l->sweep->obj : l->tc->obj;
 }
 
 static int pin_prog(struct loader *l, const char *dir, enum prog_id id)

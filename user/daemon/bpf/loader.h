@@ -32,6 +32,7 @@ enum map_id {
 	MAP_ENDPOINTS,
 	MAP_ROUTES,
 	MAP_DESTS,
+	MAP_TCP_TRAFFIC,
 	MAP_REASONS,
 	MAP_XDP_COUNT,
 	MAP_XDP_NICS,
@@ -47,7 +48,6 @@ enum map_id {
 	MAP_HTTP_ROUTES,
 	MAP_HTTP_LISTENERS,
 	MAP_HTTP_TRAFFIC,
-	MAP_TCP_TRAFFIC,
 	MAP_TRAFFIC_PEERS,
 	MAP_GEN_SERVICES, /* the tables of a generation, up to the end */
 	MAP_GEN_RULES,
@@ -71,6 +71,7 @@ enum prog_id {
 	PROG_EXPLAIN,
 	PROG_SWEEP,
 	PROG_SOCK_NOTE,
+	PROG_COUNT_TRAFFIC,
 	PROG_CONNECT4, /* those of a cgroup, up to the end */
 	PROG_CONNECT6,
 	PROG_GETPEERNAME4,

@@ -161,6 +161,8 @@ static int open_parts(struct kernel *k, const struct kernel_options *o)
 	if (!r)
 		r = authz_open(&k->authz, &k->loader);
 	if (!r)
+		r = tcp_rows_open(&k->loader);
+	if (!r)
 		r = sweep_open(k);
 	if (!r)
 		r = open_node(k, o);
@@ -231,6 +233,7 @@ void kernel_close(struct kernel *k)
 	guard_free(&k->guard);
 	node_close(k->node);
 	sweep_free(&k->sweep);
+	tcp_rows_free(&k->tcp_rows);
 	published_free(&k->published);
 	protect_free(&k->protect);
 	authz_close(&k->authz);

@@ -17,6 +17,7 @@
 #include "weft/http_stat.h"
 #include "weft/policy.h"
 #include "weft/sock.h"
+#include "weft/traffic.h"
 #include "weft/verdict.h"
 
 struct kernel;
@@ -63,6 +64,9 @@ int kernel_detach(const char *bpffs, bool shared);
 
 /* The names and ids found in the pinned counter maps. */
 int kernel_adopt(struct kernel *k, struct registry *registry);
+/* Writes down who the peers are that have been given ids since: before any id is told to
+ * weft-proxy. Logs what can't be written. */
+void kernel_name_peers(struct kernel *k, struct registry *registry);
 /* The generation in force, 0 if none. */
 __u64 kernel_generation(struct kernel *k);
 /* Creates missing counter entries, fills fresh inner maps, makes them live. When it fails the old
@@ -111,6 +115,11 @@ int kernel_each_route(struct kernel *k, int (*row)(void *arg, __u32 id, const st
 int kernel_each_dest(struct kernel *k,
 		     int (*row)(void *arg, const struct dest_key *key, const struct dest_stat *s),
 		     void *arg);
+/* Who talks to whom by TCP (weft/traffic.h), the row of key zero among them. */
+int kernel_each_tcp_traffic(struct kernel *k,
+			    int (*row)(void *arg, const struct tcp_traffic_key *key,
+				       const struct tcp_traffic *t),
+			    void *arg);
 int kernel_each_reason(struct kernel *k,
 		       int (*row)(void *arg, __u32 reason, const struct reason_stat *s), void *arg);
 /* Rows that have a name, row 0 included once something was counted there. */
@@ -134,6 +143,12 @@ int kernel_each_pod(struct kernel *k, int (*row)(void *arg, __u32 ifindex, const
  * the node of that name (NULL: on none), and interfaces that are there. */
 void kernel_each_unready(struct kernel *k, const struct tables *t, const char *node,
 			 void (*tell)(void *arg, const char *what), void *arg);
+/* Connections that the programs have steered and that are open. For any thread. */
+__u64 kernel_steered(const struct kernel *k);
+struct kernel_sweeps {
+	uint64_t runs, ns; /* since the start: how many, and how long all of them took */
+};
+struct kernel_sweeps kernel_sweeps(const struct kernel *k);
 /* What XDP has forwarded since the map was made. 0 or -errno. */
 int kernel_xdp_forwarded(struct kernel *k, struct xdp_stat *out);
 /* What the ConnectionPolicy has done, by reason; `dropped`: it is why packets were. A callback's
@@ -158,6 +173,8 @@ struct kernel_status {
 	unsigned hooks, hooks_wanted, hooks_foreign;
 	const char *release;
 };
+/* The part of it that costs next to nothing. */
+struct node_counts kernel_node(const struct kernel *k);
 int kernel_status(struct kernel *k, struct kernel_status *out);
 
 #endif

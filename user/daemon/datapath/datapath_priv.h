@@ -15,6 +15,7 @@
 #include "daemon/datapath/publish.h"
 #include "daemon/datapath/sweep.h"
 #include "daemon/datapath/tcp_ledger.h"
+#include "daemon/datapath/tcp_rows.h"
 
 struct kernel {
 	char *dir;
@@ -24,18 +25,22 @@ struct kernel {
 	struct event_loop *loop;
 	struct local_node *node;
 	struct sweep sweep;
+	struct tcp_rows tcp_rows;
 	struct guard guard;
 	struct published published;
 	struct protect protect;
 	struct authz_live authz;
 	struct tcp_ledger ledger;
 	enum enrol_mode enrol;
-	char release[72]; /* uname -r */
-	int cpus;	  /* as many as a per-CPU map has values */
+	__u32 peers_named; /* ids of peers up to this one are in `traffic_peers` */
+	char release[72];  /* uname -r */
+	int cpus;	   /* as many as a per-CPU map has values */
 };
 
 /* Whether the generation in force leads to weft-proxy: 1, 0, or -errno after having logged. */
 int kernel_leads_to_proxy(struct kernel *k);
+/* The part of kernel_adopt() that is about peers. */
+int kernel_adopt_peers(struct kernel *k, struct registry *registry);
 /* Whether connections can be assigned to the listening socket of a worker. */
 bool kernel_listens(struct kernel *k, unsigned worker, int fd);
 

@@ -106,6 +106,29 @@ int kernel_each_dest(struct kernel *k,
 	return walk(k, MAP_DESTS, sizeof(struct dest_key), sizeof(struct dest_stat), dest_row, &w);
 }
 
+struct tcp_walk {
+	int (*row)(void *arg, const struct tcp_traffic_key *key, const struct tcp_traffic *t);
+	void *arg;
+};
+
+static int tcp_row(void *arg, const void *key, const void *value)
+{
+	struct tcp_walk *w = arg;
+
+	return w->row(w->arg, key, value);
+}
+
+int kernel_each_tcp_traffic(struct kernel *k,
+			    int (*row)(void *arg, const struct tcp_traffic_key *key,
+				       const struct tcp_traffic *t),
+			    void *arg)
+{
+	struct tcp_walk w = { row, arg };
+
+	return walk(k, MAP_TCP_TRAFFIC, sizeof(struct tcp_traffic_key), sizeof(struct tcp_traffic),
+		    tcp_row, &w);
+}
+
 int kernel_each_reason(struct kernel *k,
 		       int (*row)(void *arg, __u32 reason, const struct reason_stat *s), void *arg)
 {
@@ -303,6 +326,8 @@ int kernel_adopt(struct kernel *k, struct registry *registry)
 		r = kernel_each_endpoint(k, adopt_endpoint, registry);
 	if (!r)
 		r = kernel_each_route(k, adopt_route, registry);
+	if (!r)
+		r = kernel_adopt_peers(k, registry);
 	return r;
 }
 
@@ -335,6 +360,20 @@ int kernel_xdp_forwarded(struct kernel *k, struct xdp_stat *out)
 	return 0;
 }
 
+struct kernel_sweeps kernel_sweeps(const struct kernel *k)
+{
+	return (struct kernel_sweeps){ .runs = k->sweep.runs, .ns = k->sweep.ran_ns };
+}
+
+__u64 kernel_steered(const struct kernel *k)
+{
+	__u64 sum = 0;
+
+	for (__u32 i = 0; i < CLUSTER_IDS_MAX; i++)
+		sum += __atomic_load_n(&k->loader.limits[i].steered, __ATOMIC_RELAXED);
+	return sum;
+}
+
 static int protect_sum(struct kernel *k, __u32 reason, __u64 *each, __u64 *sum)
 {
 	if (bpf_map_lookup_elem(k->loader.map[MAP_PROTECT_COUNT], &reason, each))
@@ -362,6 +401,11 @@ int kernel_each_protected(struct kernel *k,
 			r = row(arg, name, dropped, sum);
 	}
 	return r;
+}
+
+struct node_counts kernel_node(const struct kernel *k)
+{
+	return node_count(k->node);
 }
 
 int kernel_status(struct kernel *k, struct kernel_status *out)

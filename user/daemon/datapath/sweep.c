@@ -128,12 +128,15 @@ static int run_once(struct kernel *k, bool check_gone)
 /* Addresses are gone for this run alone: it goes on until all of their connections are told of. */
 static int run(struct kernel *k, bool check_gone)
 {
-	uint64_t begun = clock_ns();
+	uint64_t begun = clock_ns(), took;
 	int r = run_once(k, check_gone);
 
 	for (int i = 0; !r && check_gone && k->sweep.last.untold && i < ROUNDS_MAX; i++)
 		r = run_once(k, check_gone);
-	k->sweep.took_ms = (unsigned)((clock_ns() - begun + 999999) / 1000000);
+	took = clock_ns() - begun;
+	k->sweep.took_ms = (unsigned)((took + 999999) / 1000000);
+	k->sweep.runs++;
+	k->sweep.ran_ns += took;
 	return r;
 }
 
@@ -154,6 +157,7 @@ static void on_timer(void *arg, uint32_t events)
 		return;
 	}
 	(void)sweep_run(k);
+	tcp_rows_keep(k);
 	(void)arm(&k->sweep);
 	publish_tidy(&k->published, &k->loader);
 }

@@ -5,6 +5,7 @@
  * Running the sweep program, and sending the packets that it asks for.
  */
 #include <linux/types.h>
+#include <stdint.h>
 
 #include "daemon/loop/event.h"
 #include "daemon/netlink/addr_set.h"
@@ -17,9 +18,10 @@ struct ring_buffer;
 /* Descriptors start at -1: sweep_init(). */
 struct sweep {
 	struct event timer;
-	unsigned period_ms; /* sweep_set_period() */
-	unsigned took_ms;   /* by the last run, rounded up */
-	int raw4, raw6;	    /* raw sockets; -1 where the node lacks the family */
+	unsigned period_ms;    /* sweep_set_period() */
+	unsigned took_ms;      /* by the last run, rounded up */
+	uint64_t runs, ran_ns; /* since the start: how many, and how long all of them took */
+	int raw4, raw6;	       /* raw sockets; -1 where the node lacks the family */
 	struct ring_buffer *events;
 	TABLE(struct sock_event) ends; /* connections of sockets that the last run has told of */
 	struct sweep_args last;	       /* what the last run found */

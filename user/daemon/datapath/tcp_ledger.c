@@ -10,7 +10,7 @@
 
 enum { GONE_MAX = 1024 }; /* rows that may be kept though they are gone, beside as many as live */
 
-struct tcp_row {
+struct ledger_row {
 	struct tcp_traffic_key key;
 	struct tcp_traffic last;
 	size_t sum;	  /* whose it is: index + 1; 0: not known yet */
@@ -23,9 +23,9 @@ void tcp_ledger_begin(struct tcp_ledger *l)
 	l->round++;
 }
 
-static struct tcp_row *row_of(struct tcp_ledger *l, const struct tcp_traffic_key *key)
+static struct ledger_row *row_of(struct tcp_ledger *l, const struct tcp_traffic_key *key)
 {
-	struct tcp_row *row = bytemap_get(&l->rows, key, sizeof(*key));
+	struct ledger_row *row = bytemap_get(&l->rows, key, sizeof(*key));
 	void **at;
 
 	if (row)
@@ -89,7 +89,7 @@ int tcp_ledger_take(struct tcp_ledger *l, const struct tcp_traffic_key *key,
 		    const struct tcp_traffic *now, uint64_t version, tcp_name_fn name, void *arg)
 {
 	static const struct tcp_traffic zero;
-	struct tcp_row *row = row_of(l, key);
+	struct ledger_row *row = row_of(l, key);
 	struct tcp_names names = { 0 };
 	struct tcp_traffic *count;
 
@@ -124,7 +124,7 @@ static int squeeze(struct tcp_ledger *l)
 	int r = bytemap_reserve(&rows, l->rows.count);
 
 	for (size_t i = 0; !r && i < l->rows.count; i++) {
-		struct tcp_row *row = l->rows.entries[i].value;
+		struct ledger_row *row = l->rows.entries[i].value;
 		void **at;
 
 		if (row->round != l->round) {
@@ -148,7 +148,7 @@ int tcp_ledger_end(struct tcp_ledger *l)
 
 	l->gone = 0;
 	for (size_t i = 0; i < l->rows.count; i++) {
-		struct tcp_row *row = l->rows.entries[i].value;
+		struct ledger_row *row = l->rows.entries[i].value;
 
 		if (row->round == l->round)
 			continue;

@@ -26,11 +26,11 @@ struct tcp_sum {
 	struct tcp_traffic count;
 };
 
-struct tcp_row;
+struct ledger_row;
 
 /* Zero-initialise. */
 struct tcp_ledger {
-	struct bytemap rows;	 /* struct tcp_traffic_key -> struct tcp_row */
+	struct bytemap rows;	 /* struct tcp_traffic_key -> struct ledger_row */
 	struct bytemap by_names; /* what leads a struct tcp_sum -> its index + 1 */
 	struct tcp_sum **sums;
 	size_t count, room;

@@ -59,6 +59,7 @@ struct engine {
 	json_t *all_warned;	     /* with those of certificates; NULL: there are none of these */
 	uint64_t version;	     /* counts the changes that have taken effect */
 	uint64_t services;	     /* `version` when a Service changed last */
+	struct engine_counts counts;
 	/* One snapshot at a time is handed over to the proxy. */
 	bool asking;
 	struct task *asked; /* the change it belongs to; NULL: what is in force is put back */
@@ -209,6 +210,7 @@ static int publish_first(struct engine *e)
 	struct tables *t = e->tables;
 	int r = 0;
 
+	kernel_name_peers(e->kernel, e->registry);
 	if (t->http)
 		r = supervisor_snapshot_first(e->proxy, kernel_generation(e->kernel) + 1, t->http);
 	return r ? r : kernel_publish(e->kernel, t);
@@ -365,6 +367,7 @@ static void finish(struct task *t, int r)
 	bool complete = !r && t->change->completes;
 
 	stage_drop(&t->stage); /* what is known is what is in force */
+	t->engine->counts.refused += r == -EINVAL;
 	t->done(t->arg, r, &t->report);
 	unstage(t);
 	t->change->free(t->change);
@@ -592,6 +595,9 @@ static int commit(struct task *t)
 	}
 	take_effect(t);
 	hand_certificates(e, NULL);
+	e->counts.applied++;
+	e->counts.last_ms = t->compiled - t->staged + now_ms() - begun;
+	e->counts.applied_ms += e->counts.last_ms;
 	log_debug("%zu objects: compiled in %.1f ms, stored in %.1f ms, published in %.1f ms",
 		  e->known.count, t->compiled - t->staged, stored - begun, now_ms() - stored);
 	if (c->kept)
@@ -626,6 +632,7 @@ static void ask_proxy(struct engine *e, struct task *t)
 	hand_certificates(e, snapshot);
 	if (t)
 		stage_withdraw(&t->stage);
+	kernel_name_peers(e->kernel, e->registry);
 	e->asking = true;
 	e->asked = t;
 	supervisor_snapshot(e->proxy, kernel_generation(e->kernel) + (t != NULL), snapshot,
@@ -958,6 +965,11 @@ const struct object *engine_pod_at(const struct engine *e, const struct addr *ad
 		if (!memcmp(&e->tables->sources.items[i].addr, addr, sizeof(*addr)))
 			return e->tables->sources.items[i].pod;
 	return NULL;
+}
+
+struct engine_counts engine_counts(const struct engine *e)
+{
+	return e->counts;
 }
 
 uint64_t engine_version(const struct engine *e)

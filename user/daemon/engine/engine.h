@@ -19,6 +19,13 @@
 
 struct engine;
 
+/* Changes since the start. */
+struct engine_counts {
+	uint64_t applied, refused;
+	double applied_ms, last_ms; /* that those applied took, all of them, and the last: compiled,
+				     * stored and published, without waiting for the proxy */
+};
+
 /* What compilations are told beside the objects. Borrowed. */
 struct engine_options {
 	const char *node;	    /* what Pods and endpoints call this node */
@@ -95,6 +102,7 @@ const struct tables *engine_tables(const struct engine *e);
 const struct object *engine_pod_at(const struct engine *e, const struct addr *addr);
 /* Counts the changes that have taken effect, those that made no generation among them. */
 uint64_t engine_version(const struct engine *e);
+struct engine_counts engine_counts(const struct engine *e);
 /* What it was when a Service changed last; 0: none has since the start. */
 uint64_t engine_services_version(const struct engine *e);
 struct registry *engine_registry(const struct engine *e);

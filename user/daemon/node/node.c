@@ -164,21 +164,33 @@ void node_drop_tproxy(struct local_node *node)
 		tproxy_remove(node->netlink);
 }
 
+struct node_counts node_count(const struct local_node *node)
+{
+	struct node_counts n = { .pods_unknown = (unsigned)pods_without_cookie(&node->pods) };
+
+	for (const struct iface *i = node->pods.ifaces; i; i = i->next) {
+		n.pods += i->role == ROLE_POD;
+		n.members += i->role == ROLE_POD && pod_is_member(node, i);
+		n.nics += i->role == ROLE_NIC;
+	}
+	return n;
+}
+
 void node_status(struct local_node *node, struct node_status *out)
 {
+	const struct node_counts counts = node_count(node);
+
 	*out = (struct node_status){
-		.pods_unknown = (unsigned)pods_without_cookie(&node->pods),
+		.pods = counts.pods,
+		.nics = counts.nics,
+		.members = counts.members,
+		.pods_unknown = counts.pods_unknown,
 		.tcx = node->attach.tcx,
 		.tproxy = node->tproxy,
 		.shortcut = node->shortcut.text,
 	};
 	netfilter_on_forward(node, out->netfilter, sizeof(out->netfilter));
 	nic_xdp_status(node, out->xdp, sizeof(out->xdp));
-	for (const struct iface *i = node->pods.ifaces; i; i = i->next) {
-		out->pods += i->role == ROLE_POD;
-		out->members += i->role == ROLE_POD && pod_is_member(node, i);
-		out->nics += i->role == ROLE_NIC;
-	}
 }
 
 void node_each_lacking(struct local_node *node,

@@ -106,5 +106,9 @@ struct node_status {
 	char xdp[XDP_TEXT_MAX]; /* and of --xdp, on each NIC */
 };
 void node_status(struct local_node *node, struct node_status *out);
+struct node_counts {
+	unsigned pods, members, pods_unknown, nics; /* as in struct node_status */
+};
+struct node_counts node_count(const struct local_node *node);
 
 #endif

@@ -82,6 +82,15 @@ int kube_source_each_rejected(const struct kube_source *s,
 /* Appends all that is wrong, in the order of the objects' names. 0 or -ENOMEM. */
 int kube_source_errors(const struct kube_source *s, struct errors *out);
 
+/* How the watch of a kind is getting on. */
+struct kube_watch {
+	const char *resource; /* "pods" */
+	const char *phase; /* "synced", "connecting", "forbidden"; "absent": the server has none */
+	uint64_t lists, watches, events, bytes; /* since the start */
+};
+/* One for each kind, once they are asked for. A non-zero answer ends it and is returned. */
+int kube_source_each_watch(const struct kube_source *s,
+			   int (*each)(void *arg, const struct kube_watch *w), void *arg);
 /* For `weft status`: {"name": "kubernetes", "phase", "since", "server", "error", "problems": [...],
  * "problem_count", "resources": [...], "discoveries": how often the server was asked which kinds it
  * has}. NULL when out of memory. */

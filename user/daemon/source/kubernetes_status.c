@@ -188,6 +188,24 @@ static json_t *resource_json(const struct kube_source *s, size_t i)
 	return json;
 }
 
+int kube_source_each_watch(const struct kube_source *s,
+			   int (*each)(void *arg, const struct kube_watch *w), void *arg)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && s->informer && i < kube_kind_count; i++) {
+		const struct informer_status *st = informer_status(s->informer, (unsigned)i);
+
+		r = each(arg, &(struct kube_watch){ .resource = kube_kinds[i].plural,
+						    .phase = phase_name(st->phase),
+						    .lists = st->lists,
+						    .watches = st->watches,
+						    .events = st->events,
+						    .bytes = st->bytes });
+	}
+	return r;
+}
+
 /* The first of what is not as it should be, of the kinds that there must be. */
 static const struct informer_status *first_broken(const struct kube_source *s)
 {

@@ -9,6 +9,7 @@
 #include "lib/base/cleanup.h"
 #include "daemon/api/control.h"
 #include "daemon/api/health.h"
+#include "daemon/api/metrics.h"
 #include "daemon/api/node_health.h"
 #include "daemon/api/ready.h"
 #include "daemon/engine/identity_nodes.h"
@@ -46,6 +47,7 @@ DEFINE_CLEANUP(struct cluster_signer *, cluster_signer_close);
 DEFINE_CLEANUP(struct health *, health_close);
 DEFINE_CLEANUP(struct node_health *, node_health_close);
 DEFINE_CLEANUP(struct access_follow *, access_follow_close);
+DEFINE_CLEANUP(struct metrics *, metrics_close);
 
 /* All directories and the network namespace, so that two daemons can't share any. */
 struct locks {
@@ -267,11 +269,12 @@ static int open_supervisor(const struct options *o, struct event_loop *loop, str
 		.fds = { { "--cluster-stats-fd", kernel_map(kernel, "http_clusters") },
 			 { "--route-stats-fd", kernel_map(kernel, "http_routes") },
 			 { "--listener-stats-fd", kernel_map(kernel, "http_listeners") },
+			 { "--traffic-fd", kernel_map(kernel, "http_traffic") },
 			 { "--limits-fd", kernel_map(kernel, "limits") },
 			 { "--pod-addrs-fd", kernel_map(kernel, "pod_addrs") },
 			 { "--pods-fd", kernel_map(kernel, "pods") },
 			 { "--nics-fd", kernel_map(kernel, "nics") } },
-		.fd_count = 7,
+		.fd_count = 8,
 		.on_death = proxy_died,
 		.arg = kernel,
 	};
@@ -313,6 +316,17 @@ static int open_health(const struct options *o, struct event_loop *loop, struct 
 		log_warning("health is not answered for at %s, see --health: %s", o->health,
 			    strerror(-r));
 	return 0;
+}
+
+static int open_metrics(const struct options *o, struct event_loop *loop, struct weftd *d,
+			struct metrics **out)
+{
+	const struct metrics_options options = {
+		.loop = loop, .weftd = d, .address = o->metrics, .series_max = o->metrics_series_max
+	};
+	int r = strcmp(o->metrics, "off") == 0 ? 0 : metrics_open(&options, out);
+
+	return r ? log_err(r, "--metrics: listen at %s", o->metrics) : 0;
 }
 
 static int open_resolver(const struct options *o, struct event_loop *loop, struct resolver **out)
@@ -429,6 +443,7 @@ static int serve(const struct options *o)
 	_cleanup_(health_closep) struct health *health = NULL;
 	_cleanup_(node_health_closep) struct node_health *node_health = NULL;
 	_cleanup_(access_follow_closep) struct access_follow *access_follow = NULL;
+	_cleanup_(metrics_closep) struct metrics *metrics = NULL;
 	struct weftd d = { .bpffs = o->kernel.bpffs,
 			   .state_dir = o->state_dir,
 			   .enrol = o->kernel.enrol,
@@ -502,6 +517,9 @@ static int serve(const struct options *o)
 	if (r)
 		return log_err(r, "follow the access log");
 	d.access_follow = access_follow;
+	r = open_metrics(o, loop, &d, &metrics);
+	if (r)
+		return r;
 	supervisor_each_lacking(supervisor, o->state_dir, tell_lacking, NULL);
 	log_info("ready: %zu objects, generation %llu", engine_objects(engine)->count,
 		 (unsigned long long)kernel_generation(kernel));

@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 #include "daemon/api/health.h"
+#include "daemon/api/metrics.h"
 #include "daemon/resolve/dns.h"
 #include "daemon/start/options.h"
 #include "weft/tproxy.h"
@@ -46,6 +47,8 @@ enum option_key {
 	OPT_ENROL,
 	OPT_HEALTH,
 	OPT_HEALTH_PORT_WAIT,
+	OPT_METRICS,
+	OPT_METRICS_SERIES_MAX,
 	OPT_DNS,
 	OPT_OUTBOUND,
 	OPT_CLIENT_TLS_DIR,
@@ -81,6 +84,8 @@ static const struct option long_options[] = {
 	{ "enrol", required_argument, NULL, OPT_ENROL },
 	{ "health", required_argument, NULL, OPT_HEALTH },
 	{ "health-port-wait", required_argument, NULL, OPT_HEALTH_PORT_WAIT },
+	{ "metrics", required_argument, NULL, OPT_METRICS },
+	{ "metrics-series-max", required_argument, NULL, OPT_METRICS_SERIES_MAX },
 	{ "dns", required_argument, NULL, OPT_DNS },
 	{ "outbound-traffic-policy", required_argument, NULL, OPT_OUTBOUND },
 	{ "client-tls-dir", required_argument, NULL, OPT_CLIENT_TLS_DIR },
@@ -138,6 +143,14 @@ static const char usage[] =
 	"                        how long a Service's healthCheckNodePort is left to kube-proxy: "
 	"weftd answers\n"
 	"                        where nobody has had it for so long (35)\n"
+	"  --metrics [ADDR]:PORT|off\n"
+	"                        where Prometheus finds /metrics, :PORT at every address of the "
+	"node (off)\n"
+	"  --metrics-series-max N\n"
+	"                        time series of traffic; what is told apart beyond them is added "
+	"up "
+	"as unknown\n"
+	"                        (100000)\n"
 	"  --dns ADDR[:PORT]     the DNS server that is asked for the names of rules (those of\n"
 	"                        /etc/resolv.conf)\n"
 	"  --client-tls-dir DIR  where the files are that a DestinationRule's tls may name (it may "
@@ -304,6 +317,21 @@ static int take_enrol(struct options *o, int *status)
 	return 0;
 }
 
+static int take_metrics(int key, struct options *o, int *status)
+{
+	if (key == OPT_METRICS_SERIES_MAX)
+		return parse_number(optarg, 0, METRICS_SERIES_MAX, &o->metrics_series_max)
+			       ? wrong(status,
+				       "%s: a number from 0 to 10000000 is expected, not \"%s\"",
+				       "--metrics-series-max", optarg)
+			       : 0;
+	o->metrics = optarg;
+	return metrics_address_valid(optarg)
+		       ? 0
+		       : wrong(status, "%s: ADDRESS:PORT, :PORT or off is expected, not \"%s\"",
+			       "--metrics", optarg);
+}
+
 static int take_proxy_value(int key, struct options *o, int *status)
 {
 	switch (key) {
@@ -331,6 +359,9 @@ static int take_proxy_value(int key, struct options *o, int *status)
 				     "--access-log-format", optarg);
 		o->access_log_format = optarg;
 		return 0;
+	case OPT_METRICS:
+	case OPT_METRICS_SERIES_MAX:
+		return take_metrics(key, o, status);
 	case OPT_DNS:
 		o->dns = optarg;
 		return dns_server_valid(optarg)
@@ -474,6 +505,8 @@ int options_parse(int argc, char **argv, struct options *out, int *status)
 		.kernel = { .bpffs = "/sys/fs/bpf/weft", .pods = "auto", .xdp = XDP_OFF },
 		.log_level = LOG_LEVEL_INFO,
 		.health = HEALTH_DEFAULT,
+		.metrics = "off",
+		.metrics_series_max = METRICS_SERIES_DEFAULT,
 		.workers = default_workers(),
 		.access_log_format = "text",
 		.drain_s = 45,

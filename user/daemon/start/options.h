@@ -24,10 +24,12 @@ struct options {
 	bool detach;
 	const char *node_name; /* NULL: not said */
 	char host[HOST_NAME_MAX + 1];
-	const char *health;	    /* ADDRESS:PORT or "off" */
-	bool health_given;	    /* or it is the default */
-	bool enrol_given;	    /* or kernel.enrol is the default of the source */
-	bool bpffs_given;	    /* or kernel.bpffs is the default */
+	const char *health;  /* ADDRESS:PORT or "off" */
+	bool health_given;   /* or it is the default */
+	bool enrol_given;    /* or kernel.enrol is the default of the source */
+	bool bpffs_given;    /* or kernel.bpffs is the default */
+	const char *metrics; /* [ADDRESS]:PORT or "off" */
+	unsigned metrics_series_max;
 	unsigned health_wait_s;	    /* until a healthCheckNodePort that nobody has is taken */
 	const char *dns;	    /* the server to ask; NULL: those of /etc/resolv.conf */
 	const char *client_tls_dir; /* of DestinationRules' files; NULL: they may name none */

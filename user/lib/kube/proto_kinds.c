@@ -5,6 +5,18 @@
 
 /* ---- k8s.io/apimachinery ---- */
 
+static const struct proto_field owner_fields[] = {
+	{ 1, "kind", .type = PROTO_STRING, .zero = true },
+	{ 3, "name", .type = PROTO_STRING, .zero = true },
+	{ 4, "uid", .type = PROTO_STRING, .zero = true },
+	{ 5, "apiVersion", .type = PROTO_STRING, .zero = true },
+	{ 6, "controller", .type = PROTO_BOOL, .zero = true },
+	{ 7, "blockOwnerDeletion", .type = PROTO_BOOL, .zero = true },
+	{ 0 },
+};
+
+static const struct proto_message owner = { .fields = owner_fields };
+
 static const struct proto_field meta_fields[] = {
 	{ 1, "name", .type = PROTO_STRING },
 	{ 3, "namespace", .type = PROTO_STRING },
@@ -15,6 +27,7 @@ static const struct proto_field meta_fields[] = {
 	{ 9, "deletionTimestamp", .type = PROTO_TIME },
 	{ 11, "labels", .type = PROTO_MAP },
 	{ 12, "annotations", .type = PROTO_MAP },
+	{ 13, "ownerReferences", .type = PROTO_MESSAGE, .list = true, .message = &owner },
 	{ 0 },
 };
 

@@ -125,7 +125,9 @@ int http_build_finish(struct http_build *b, void **out, size_t *size)
 	pool_free(TAKE_PTR(b->pool));
 	http_build_parts(b, parts);
 	r = http_pack(parts, out, size);
-	if (!r)
-		((struct hs_header *)*out)->flags = b->flags;
-	return r;
+	if (r)
+		return r;
+	((struct hs_header *)*out)->flags = b->flags;
+	((struct hs_header *)*out)->gateway_peer = b->gateway_peer;
+	return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/l7/l7_priv.h"
+#include "lib/mesh/peer.h"
 
 static int compile_all(struct http_compiler *c)
 {
@@ -64,6 +65,8 @@ int l7_compile(struct mesh *mesh, const struct http_snapshot *from, void **out, 
 	int r = http_build_init(&c.build);
 
 	c.build.flags = mesh->registry_only ? HS_REGISTRY_ONLY : 0;
+	if (mesh->gateways.count)
+		c.build.gateway_peer = peer_gateway_id(mesh->registry);
 	forget_rows(mesh);
 	if (!r)
 		r = compile_all(&c);

@@ -9,6 +9,8 @@
 #include "lib/base/cleanup.h"
 #include "lib/l7/l7.h"
 #include "lib/l7/l7_priv.h"
+#include "lib/mesh/enrol.h"
+#include "lib/mesh/peer.h"
 #include "lib/route/pack.h"
 #include "lib/route/patch.h"
 #include "lib/route/route.h"
@@ -124,8 +126,25 @@ static int patch_endpoints(struct patch *p, const struct mesh_change *change)
 
 /* ---- sources ---- */
 
-/* `ns`: 0, the pod goes. What comes later counts. */
-static int add_addresses(struct patch *p, const struct object *pod, __u32 ns)
+/* Of a pod that comes or stays; its addresses are to be filled in. */
+static struct hs_source row_of(struct mesh *mesh, const struct object *pod)
+{
+	struct hs_source row = { .in_mesh = 1 };
+	const struct home *home;
+
+	if (!pod || !pod_has_address(pod))
+		return row;
+	row.ns = mesh_namespace(mesh, pod->meta.namespace);
+	row.peer = peer_id(mesh->registry, pod);
+	home = mesh->labelled_only ? mesh_home(mesh, pod->meta.namespace) : NULL;
+	if (mesh->labelled_only)
+		row.in_mesh = enrol_is_labelled(pod, home ? home->o : NULL);
+	return row;
+}
+
+/* What comes later counts. */
+static int add_addresses(struct patch *p, const struct object *pod, const struct hs_source *row,
+			 bool gone)
 {
 	struct addr addr;
 
@@ -137,7 +156,8 @@ static int add_addresses(struct patch *p, const struct object *pod, __u32 ns)
 		s = table_push(&p->sources);
 		if (!s)
 			return -ENOMEM;
-		*s = (struct hs_patch_source){ .row = { .addr = addr, .ns = ns }, .gone = !ns };
+		*s = (struct hs_patch_source){ .row = *row, .gone = gone };
+		s->row.addr = addr;
 	}
 	return 0;
 }
@@ -180,17 +200,20 @@ static void keep_different(struct patch *p)
 
 static int patch_sources(struct patch *p, struct mesh *mesh, const struct mesh_change *change)
 {
+	static const struct hs_source none;
 	int r = 0;
 
 	for (size_t i = 0; i < change->count && !r; i++) {
 		const struct object_change *c = &change->items[i];
 		const struct object *o = c->old ? c->old : c->new;
+		struct hs_source row;
 
 		if (o->kind != KIND_POD)
 			continue;
-		r = add_addresses(p, c->old, 0);
+		row = row_of(mesh, c->new);
+		r = add_addresses(p, c->old, &none, true);
 		if (!r)
-			r = add_addresses(p, c->new, mesh_namespace(mesh, o->meta.namespace));
+			r = add_addresses(p, c->new, &row, false);
 	}
 	if (r || !p->sources.count)
 		return r;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/l7/l7_priv.h"
+#include "lib/mesh/peer.h"
 #include "lib/route/pack.h"
 
 __u32 http_namespace(struct http_compiler *c, const char *name)
@@ -51,7 +52,9 @@ static void write_source(struct http_compiler *c, const struct source_entry *fro
 	const struct policy_address *known = policy_classes_at(&c->policies, &from->addr);
 	struct hs_source row = { .addr = from->addr,
 				 .ns = from->value.ns,
-				 .egress = known ? known->egress : 0 };
+				 .egress = known ? known->egress : 0,
+				 .peer = peer_id(c->mesh->registry, from->pod),
+				 .in_mesh = !c->mesh->labelled_only || from->labelled };
 
 	row.labels.first = http_build_count(b, HS_LABELS);
 	for (size_t i = 0; i < labels->count && c->labels.count; i++) {

@@ -24,14 +24,19 @@ struct ports {
 	TABLE(struct hs_workload_port) rows;
 };
 
+/* `in`: NULL: it is not weft-proxy's. */
 static int add_port(struct http_compiler *c, struct ports *ports, const struct object *pod,
-		    unsigned port, bool requests)
+		    unsigned port, const struct mutual_inbound *in)
 {
 	struct hs_workload_port *row = table_push(&ports->rows);
 
 	if (!row)
 		return -ENOMEM;
-	*row = (struct hs_workload_port){ port, mode_at(c, pod, port), requests };
+	*row = (struct hs_workload_port){ .port = port, .mode = mode_at(c, pod, port) };
+	if (in) {
+		row->requests = in->requests;
+		row->service = http_build_str(&c->build, in->sp->host->name);
+	}
 	return 0;
 }
 
@@ -40,8 +45,11 @@ static int compare_ports(const void *a, const void *b)
 {
 	const struct hs_workload_port *x = a, *y = b;
 
-	return x->port != y->port ? (x->port > y->port) - (x->port < y->port)
-				  : (int)y->requests - (int)x->requests;
+	if (x->port != y->port)
+		return (x->port > y->port) - (x->port < y->port);
+	if (x->requests != y->requests)
+		return (int)y->requests - (int)x->requests;
+	return (int)!!y->service.len - (int)!!x->service.len;
 }
 
 /* Those at which something else is in force than elsewhere. */
@@ -53,7 +61,7 @@ static int gather_levels(struct http_compiler *c, const struct object *pod, __u3
 
 	for (size_t i = 0; o && i < o->peer.ports.count && !r; i++)
 		if (mode_at(c, pod, o->peer.ports.items[i].port) != mode)
-			r = add_port(c, out, pod, o->peer.ports.items[i].port, false);
+			r = add_port(c, out, pod, o->peer.ports.items[i].port, NULL);
 	return r;
 }
 
@@ -66,7 +74,7 @@ static int gather_ports(struct http_compiler *c, const struct object *pod, __u32
 	int r = 0;
 
 	for (size_t i = 0; i < count && !r; i++)
-		r = add_port(c, out, pod, in[i].port, in[i].requests);
+		r = add_port(c, out, pod, in[i].port, &in[i]);
 	if (!r)
 		r = gather_levels(c, pod, mode, out);
 	if (!r && out->rows.count)

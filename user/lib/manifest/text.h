@@ -2,8 +2,8 @@
 #ifndef WEFT_LIB_MANIFEST_TEXT_H
 #define WEFT_LIB_MANIFEST_TEXT_H
 /*
- * The parts of a manifest as YAML, in its order. ${PATH} stands for a value, ${version} for weft's,
- * ${labels} for manifest_labels. Each object begins with "---".
+ * The parts of a manifest as YAML, in its order, but for those of addons.h; with values in them as
+ * template.h has it. Each object begins with "---".
  */
 
 extern const char manifest_labels[]; /* of every object: lines of metadata.labels */
@@ -16,5 +16,6 @@ extern const char manifest_daemon_set[], manifest_pull_secret[], manifest_contai
 extern const char manifest_gateway[], manifest_port_http2[], manifest_node_port_http2[],
 	manifest_port_https[], manifest_node_port_https[], manifest_port_tcp[],
 	manifest_node_port_tcp[];
+extern const char manifest_pod_monitor[];
 
 #endif

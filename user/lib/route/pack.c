@@ -214,9 +214,11 @@ int http_snapshot_pack(const struct http_snapshot *s, void **out, size_t *size)
 		r = pack_changes(&p, parts);
 	if (!r)
 		r = http_pack(parts, out, size);
-	if (!r)
-		((struct hs_header *)*out)->flags = s->header->flags;
-	return r;
+	if (r)
+		return r;
+	((struct hs_header *)*out)->flags = s->header->flags;
+	((struct hs_header *)*out)->gateway_peer = s->header->gateway_peer;
+	return 0;
 }
 
 int http_snapshot_flatten(const struct http_snapshot *s, struct http_snapshot **out)

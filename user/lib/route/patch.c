@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/cleanup.h"
+#include "weft/traffic.h"
 
 enum {
 	ALIGN = 8,
@@ -155,6 +156,7 @@ static bool sources_ok(const struct http_snapshot *s, const struct http_patch *p
 	for (__u32 i = 0; i < count_of(p, HS_PATCH_SOURCES); i++)
 		if (!range_ok(rows[i].row.labels, hs_count(s, HS_LABELS)) ||
 		    rows[i].row.egress > hs_count(s, HS_POLICIES) || rows[i].gone > 1 ||
+		    rows[i].row.peer >= TRAFFIC_PEERS_MAX || rows[i].row.in_mesh > 1 ||
 		    (i && compare_addr(&rows[i - 1].row.addr, &rows[i].row.addr) >= 0))
 			return false;
 	return true;
@@ -262,6 +264,11 @@ const struct hs_patch_cluster *http_patch_clusters(const struct http_snapshot *s
 
 	*count = count_of(p, HS_PATCH_CLUSTERS);
 	return rows_of(p, HS_PATCH_CLUSTERS);
+}
+
+bool http_patch_has_sources(const struct http_snapshot *s)
+{
+	return count_of(s->changes->last, HS_PATCH_SOURCES);
 }
 
 size_t http_snapshot_patches(const struct http_snapshot *s, unsigned *count)

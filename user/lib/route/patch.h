@@ -18,7 +18,7 @@
 #include "lib/route/pack.h"
 #include "lib/route/snapshot.h"
 
-enum { HS_PATCH_MAGIC = 0x77656670, HS_PATCH_VERSION = 2 };
+enum { HS_PATCH_MAGIC = 0x77656670, HS_PATCH_VERSION = 3 };
 
 enum hs_patch_table {
 	HS_PATCH_CLUSTERS,
@@ -85,6 +85,8 @@ const void *http_snapshot_patch(const struct http_snapshot *s, const struct http
 				size_t *size);
 /* The rows of the patch that made it last. */
 const struct hs_patch_cluster *http_patch_clusters(const struct http_snapshot *s, __u32 *count);
+/* Whether it speaks of pods. */
+bool http_patch_has_sources(const struct http_snapshot *s);
 /* Whether virtual hosts have other rules than in the block. */
 bool http_rules_are_patched(const struct http_snapshot *s);
 /* The row of HS_VHOSTS that has taken the place of `row`, or itself. */

@@ -131,5 +131,6 @@ const struct hs_shape hs_shapes[HS_TABLES] = {
 	[HS_WORKLOADS] = { sizeof(struct hs_workload),
 			   { STR(hs_workload, identity),
 			     RANGE(hs_workload, ports, HS_WORKLOAD_PORTS) } },
-	[HS_WORKLOAD_PORTS] = { sizeof(struct hs_workload_port), { { 0 } } },
+	[HS_WORKLOAD_PORTS] = { sizeof(struct hs_workload_port),
+				{ STR(hs_workload_port, service) } },
 };

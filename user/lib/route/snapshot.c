@@ -13,6 +13,7 @@
 #include "lib/route/regex.h"
 #include "lib/route/shape.h"
 #include "weft/policy.h"
+#include "weft/traffic.h"
 
 /* Bytes that snapshots own together. */
 struct http_block {
@@ -28,7 +29,8 @@ enum { TLS_1_0 = 0x0301, TLS_1_3 = 0x0304 };
 static bool extents_ok(const struct hs_header *h, size_t size)
 {
 	if (size < sizeof(*h) || h->magic != HS_MAGIC || h->version != HS_VERSION ||
-	    h->size != size || h->flags & ~(__u32)HS_REGISTRY_ONLY)
+	    h->size != size || h->flags & ~(__u32)HS_REGISTRY_ONLY ||
+	    h->gateway_peer >= TRAFFIC_PEERS_MAX || h->pad)
 		return false;
 	for (int i = 0; i < HS_TABLES; i++) {
 		const struct hs_extent *e = &h->tables[i];
@@ -264,6 +266,14 @@ static bool names_ok(const struct http_snapshot *s)
 	return true;
 }
 
+static bool sources_ok(const struct http_snapshot *s)
+{
+	for (__u32 i = 0; i < hs_count(s, HS_SOURCES); i++)
+		if (hs_source(s, i)->peer >= TRAFFIC_PEERS_MAX || hs_source(s, i)->in_mesh > 1)
+			return false;
+	return true;
+}
+
 /* No more bits are compared than an address has. */
 static bool prefixes_ok(const struct http_snapshot *s)
 {
@@ -324,8 +334,8 @@ int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out
 	s->header = data;
 	s->refs = 1;
 	count_rows(s);
-	if (!is_in_order(s, none) || !http_authz_ok(s) || !clusters_ok(s) || !prefixes_ok(s) ||
-	    !servers_ok(s) || !clients_ok(s) || !workloads_ok(s) || !names_ok(s))
+	if (!is_in_order(s, none) || !http_authz_ok(s) || !clusters_ok(s) || !sources_ok(s) ||
+	    !prefixes_ok(s) || !servers_ok(s) || !clients_ok(s) || !workloads_ok(s) || !names_ok(s))
 		return -EBADMSG;
 	r = open_regexes(s, NULL, 0);
 	if (r)

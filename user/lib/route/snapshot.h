@@ -22,7 +22,7 @@
 
 enum {
 	HS_MAGIC = 0x77656674,
-	HS_VERSION = 11,
+	HS_VERSION = 12,
 	HS_NONE = 0xffffffffu,
 };
 
@@ -88,6 +88,9 @@ struct hs_header {
 	__u32 magic, version;
 	__u32 size;  /* of everything, this header included */
 	__u32 flags; /* enum hs_flags */
+	/* Who calls through a Gateway: as hs_source.peer. */
+	__u32 gateway_peer;
+	__u32 pad;
 	struct hs_extent tables[HS_TABLES];
 };
 
@@ -409,6 +412,8 @@ struct hs_source {
 	__u32 ns;		/* struct hs_namespace.id */
 	struct hs_range labels; /* those that sourceLabels of some match ask for */
 	__u32 egress;		/* its NetworkPolicies: index of HS_POLICIES + 1; 0: none */
+	__u32 peer;		/* who it is to `http_traffic` (weft/traffic.h); 0: not known */
+	__u32 in_mesh;
 };
 
 /* A service's address, ordered by address and port: where a request goes that no host claims. At ::
@@ -510,6 +515,7 @@ struct hs_workload_port {
 	/* Of pods of this node: what comes by mutual TLS is read as requests, and so is what comes
 	 * in clear where the pod has AuthorizationPolicies. */
 	__u32 requests;
+	struct hs_str service; /* FQDN of the Service that leads there; empty: not known */
 };
 
 /* The endpoints of a cluster, those of IPv4 first. */

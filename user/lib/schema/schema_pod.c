@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "lib/model/hostname.h"
 #include "lib/schema/decode.h"
 #include "lib/schema/validate.h"
 
@@ -201,13 +202,85 @@ static void init_pod(void *self)
 	o->pod.ready = true; /* until its status says otherwise */
 }
 
+/* ---- what it belongs to ---- */
+
+/* As a CronJob names its Jobs: "NAME-" and the minute. */
+enum { JOB_DIGITS_MIN = 8, JOB_DIGITS_MAX = 10 };
+
+static bool is_controller(const struct node *reference)
+{
+	const struct node *n = node_get(reference, "controller");
+
+	return n && node_true(node_target(n));
+}
+
+/* NULL: it has none, or it can't be read, which is no reason to refuse a Pod. */
+static const struct node *controller_of(const struct node *metadata)
+{
+	const struct node *list = node_get(metadata, "ownerReferences");
+	const struct node *n;
+
+	list = list ? node_target(list) : NULL;
+	if (!list || list->type != NODE_LIST)
+		return NULL;
+	for (n = list->child; n && !is_controller(n); n = n->next)
+		;
+	return n;
+}
+
+/* How much of a ReplicaSet's name is that of its Deployment. */
+static size_t deployment_len(const struct object *o, const char *name)
+{
+	const char *hash = labels_get(&o->meta.labels, "pod-template-hash");
+	size_t len = strlen(name), tail = hash ? strlen(hash) : 0;
+
+	return tail && len > tail + 1 && name[len - tail - 1] == '-' &&
+			       !strcmp(name + len - tail, hash)
+		       ? len - tail - 1
+		       : len;
+}
+
+/* How much of a Job's name is that of its CronJob. */
+static size_t cron_job_len(const char *name)
+{
+	const char *dash = strrchr(name, '-');
+	size_t digits = dash ? strspn(dash + 1, "0123456789") : 0;
+
+	return dash && dash > name && !dash[1 + digits] && digits >= JOB_DIGITS_MIN &&
+			       digits <= JOB_DIGITS_MAX
+		       ? (size_t)(dash - name)
+		       : strlen(name);
+}
+
+static void find_workload(struct decoder *d, const struct node *metadata, struct object *o)
+{
+	const struct node *owner = controller_of(metadata);
+	const struct node *kind_node = owner ? node_get(owner, "kind") : NULL;
+	const struct node *name_node = owner ? node_get(owner, "name") : NULL;
+	const char *kind = kind_node ? node_text(kind_node) : NULL;
+	const char *name = name_node ? node_text(name_node) : NULL;
+	size_t len;
+	char *workload;
+
+	if (!kind || !name || !*name || !valid_object_name(name))
+		return;
+	len = !strcmp(kind, "ReplicaSet") ? deployment_len(o, name)
+	      : !strcmp(kind, "Job")	  ? cron_job_len(name)
+					  : strlen(name);
+	workload = decode_alloc(d, len + 1);
+	if (!workload)
+		return;
+	memcpy(workload, name, len);
+	o->pod.workload = workload;
+}
+
 static void finish_pod(struct decoder *d, const struct node *self_node, void *self)
 {
-	const struct node *deletion =
-		node_get(node_get(self_node, "metadata"), "deletionTimestamp");
+	const struct node *metadata = node_get(self_node, "metadata");
+	const struct node *deletion = node_get(metadata, "deletionTimestamp");
 	struct object *o = self;
 
-	(void)d;
+	find_workload(d, metadata, o);
 	o->pod.deleting = deletion && !node_is_null(deletion);
 }
 

@@ -24,6 +24,7 @@ static const struct piece pod_pieces[] = {
 	{ "metadata", "labels" },
 	{ "metadata", "annotations" },
 	{ "metadata", "deletionTimestamp" },
+	{ "metadata", "ownerReferences" },
 	{ "spec", "nodeName" },
 	{ "spec", "hostNetwork" },
 	{ "spec", "serviceAccountName" },

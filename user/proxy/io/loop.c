@@ -19,20 +19,21 @@ struct loop {
 	int epoll;
 	struct loop_io wake;
 	struct loop_timers timers;
-	uint64_t now;
+	uint64_t now, now_us;
 	int next, count; /* of the events being handled */
 	struct epoll_event events[BATCH];
 };
 
 DEFINE_CLEANUP(struct loop *, loop_free);
 
-/* Rounded up: a timer set by it is not too early. */
-static uint64_t clock_ms(void)
+/* Milliseconds are rounded up: a timer set by them is not too early. */
+static void take_time(struct loop *l)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + ((uint64_t)t.tv_nsec + 999999) / 1000000;
+	l->now = (uint64_t)t.tv_sec * 1000 + ((uint64_t)t.tv_nsec + 999999) / 1000000;
+	l->now_us = (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 static void woken(struct loop_io *io, unsigned events)
@@ -88,7 +89,7 @@ struct loop *loop_new(void)
 	l->alarm.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (l->alarm.fd < 0 || loop_watch(l, &l->alarm, false))
 		return NULL;
-	l->now = clock_ms();
+	take_time(l);
 	return TAKE_PTR(l);
 }
 
@@ -133,6 +134,11 @@ void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t ms)
 void loop_timer_clear(struct loop *l, struct loop_timer *t)
 {
 	loop_timers_remove(&l->timers, t);
+}
+
+uint64_t loop_now_us(const struct loop *l)
+{
+	return l->now_us;
 }
 
 uint64_t loop_now(const struct loop *l)
@@ -188,7 +194,7 @@ int loop_once(struct loop *l, int ms)
 	n = epoll_wait(l->epoll, l->events, BATCH, ms);
 	if (n < 0 && errno != EINTR)
 		return -errno;
-	l->now = clock_ms();
+	take_time(l);
 	l->next = 0;
 	l->count = n < 0 ? 0 : n;
 	handle_events(l);

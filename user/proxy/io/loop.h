@@ -46,6 +46,8 @@ void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t ms);
 void loop_timer_clear(struct loop *l, struct loop_timer *t);
 /* Monotonic milliseconds, as of when the events being handled were fetched. */
 uint64_t loop_now(const struct loop *l);
+/* The same in microseconds. */
+uint64_t loop_now_us(const struct loop *l);
 
 /* Nothing had happened when events were fetched the last time. */
 bool loop_idle(const struct loop *l);

@@ -18,6 +18,7 @@ enum option_id {
 	OPT_CLUSTER_STATS_FD,
 	OPT_ROUTE_STATS_FD,
 	OPT_LISTENER_STATS_FD,
+	OPT_TRAFFIC_FD,
 	OPT_POD_ADDRS_FD,
 	OPT_NICS_FD,
 	OPT_PODS_FD,
@@ -41,6 +42,7 @@ static const struct option longs[] = {
 	{ "cluster-stats-fd", required_argument, NULL, OPT_CLUSTER_STATS_FD },
 	{ "route-stats-fd", required_argument, NULL, OPT_ROUTE_STATS_FD },
 	{ "listener-stats-fd", required_argument, NULL, OPT_LISTENER_STATS_FD },
+	{ "traffic-fd", required_argument, NULL, OPT_TRAFFIC_FD },
 	{ "identity", required_argument, NULL, OPT_IDENTITY },
 	{ "pod-addrs-fd", required_argument, NULL, OPT_POD_ADDRS_FD },
 	{ "nics-fd", required_argument, NULL, OPT_NICS_FD },
@@ -70,7 +72,7 @@ static const char help[] =
 	"  --limits-fd N       the map of connection limits, shared with the kernel\n"
 	"  --held-fd N         a file for what it has of these connections\n"
 	"  --slot N            which of the weft-proxies at a time it is, for gauges\n"
-	"  --cluster-stats-fd N, --route-stats-fd N, --listener-stats-fd N\n"
+	"  --cluster-stats-fd N, --route-stats-fd N, --listener-stats-fd N, --traffic-fd N\n"
 	"                      the maps of the counters\n"
 	"  --identity TEXT     what weftd is to be told that the proxy was started with\n"
 	"  --sandbox UID:GID   give up everything that is not needed, and be that user\n"
@@ -134,6 +136,8 @@ static const struct {
 	  "--route-stats-fd: not a descriptor" },
 	{ OPT_LISTENER_STATS_FD, offsetof(struct proxy_options, listener_stats),
 	  "--listener-stats-fd: not a descriptor" },
+	{ OPT_TRAFFIC_FD, offsetof(struct proxy_options, traffic),
+	  "--traffic-fd: not a descriptor" },
 	{ OPT_HELD_FD, offsetof(struct proxy_options, held), "--held-fd: not a descriptor" },
 };
 
@@ -231,6 +235,7 @@ int proxy_options_parse(int argc, char **argv, struct proxy_options *o, int *sta
 				     .cluster_stats = -1,
 				     .route_stats = -1,
 				     .listener_stats = -1,
+				     .traffic = -1,
 				     .held = -1,
 				     .identity = "",
 				     .log_level = LOG_LEVEL_INFO,

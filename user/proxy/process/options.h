@@ -15,6 +15,7 @@ struct proxy_options {
 	int limits;			/* of the map, or -1 */
 	int cluster_stats, route_stats; /* likewise */
 	int listener_stats;		/* likewise */
+	int traffic;			/* likewise */
 	const char *identity;		/* told to weftd */
 	int held;			/* descriptor of a struct proxy_held, or -1 */
 	unsigned slot;

@@ -25,6 +25,7 @@
 #include "proxy/route/router_version.h"
 #include "proxy/route/tls_store.h"
 #include "proxy/process/sandbox.h"
+#include "proxy/stats/traffic.h"
 
 enum { ADOPT_MS = 5000 };
 
@@ -40,6 +41,7 @@ struct proxy {
 	struct cluster_limit *limits;
 	uint32_t *held;
 	struct stats *stats;
+	struct traffic_rows *traffic;
 	struct shared_state *state;
 	struct thread *threads;
 	struct http_worker **peers;
@@ -88,6 +90,7 @@ static void proxy_stop(struct proxy *p)
 	free(p->logs);
 	shared_state_free(p->state);
 	stats_close(p->stats);
+	traffic_rows_close(p->traffic);
 	limits_unmap(p->limits);
 	held_unmap(p->held);
 	closep(&p->signals);
@@ -118,6 +121,7 @@ static int open_worker(struct proxy *p, struct thread *t)
 	o.log_wants = access_logs_wants;
 	o.flush = access_logs_flush;
 	o.log_arg = logs;
+	o.traffic = p->traffic;
 	return http_worker_open(&t->worker, -1, &o, router_interface(t->rules));
 }
 
@@ -421,6 +425,8 @@ static int prepare(struct proxy *p)
 	r = stats_open(p->options->cluster_stats, p->options->route_stats, &p->stats);
 	if (!r && p->options->listener_stats >= 0)
 		r = stats_map_listeners(p->stats, p->options->listener_stats);
+	if (!r)
+		r = traffic_rows_open(p->options->traffic, &p->traffic);
 	if (r)
 		return log_err(r, "map the counters");
 	p->state = shared_state_new(p->limits, p->held, p->stats);

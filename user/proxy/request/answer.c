@@ -8,6 +8,7 @@
 #include "proxy/h1/http_status.h"
 #include "proxy/request/request.h"
 #include "lib/base/response_flags.h"
+#include "proxy/request/request_traffic.h"
 
 enum step request_answer(struct request *rq, const struct plan_answer *a)
 {
@@ -16,6 +17,8 @@ enum step request_answer(struct request *rq, const struct plan_answer *a)
 	rq->details = a->details;
 	if (rq->planned && rq->plan.action == PLAN_FORWARD)
 		request_count_answer(rq);
+	if (rq->planned)
+		request_traffic_answer(rq, a);
 	rq->worker->stats.responses_own++;
 	rq->close |= a->last;
 	/* What of the request has not come yet would be taken for the next one. */

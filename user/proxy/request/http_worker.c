@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/request/http_worker.h"
 
+#include <errno.h>
 #include <stddef.h>
 
+#include "lib/base/cleanup.h"
 #include "proxy/request/drain.h"
 #include "proxy/request/h1_client.h"
 #include "proxy/request/mirror.h"
@@ -118,6 +120,23 @@ static int open_upstreams(struct http_worker *w)
 	return upstreams_open(&w->upstreams, &w->options.upstream);
 }
 
+static void traffic_is_due(struct loop_timer *t)
+{
+	struct http_worker *w =
+		(struct http_worker *)((char *)t - offsetof(struct http_worker, traffic_due));
+
+	traffic_counts_write(w->traffic);
+}
+
+void http_worker_count(struct http_worker *w, const struct traffic_sample *s)
+{
+	if (!w->traffic)
+		return;
+	if (!traffic_counts_wait(w->traffic))
+		loop_timer_set(w->io.loop, &w->traffic_due, TRAFFIC_WRITE_MS);
+	traffic_count(w->traffic, s);
+}
+
 static void flush_later(struct loop_timer *t)
 {
 	struct http_worker *w =
@@ -161,6 +180,7 @@ static void on_close(struct worker *io)
 	if (w->unflushed && w->options.flush)
 		(void)w->options.flush(w->options.log_arg);
 	request_free_spares(w);
+	traffic_counts_free(TAKE_PTR(w->traffic));
 	drain_close(w);
 }
 
@@ -171,6 +191,7 @@ int http_worker_open(struct http_worker *w, int listener, const struct worker_op
 	int r;
 
 	*w = (struct http_worker){ .flush_again = { .fire = flush_later },
+				   .traffic_due = { .fire = traffic_is_due },
 				   .poll_timer = { .fire = request_poll },
 				   .pass_again = { .fire = drain_pass_again },
 				   .unlisten = { .fire = drain_unlisten },
@@ -181,6 +202,10 @@ int http_worker_open(struct http_worker *w, int listener, const struct worker_op
 	r = worker_open(&w->io, listener, &service);
 	if (!r)
 		r = open_upstreams(w);
+	if (!r && options->traffic) {
+		w->traffic = traffic_counts_new(options->traffic);
+		r = w->traffic ? 0 : -ENOMEM;
+	}
 	if (r)
 		worker_close(&w->io);
 	return r;

@@ -8,6 +8,7 @@
 #include "proxy/io/worker.h"
 #include "proxy/request/access_entry.h"
 #include "proxy/route/route.h"
+#include "proxy/stats/traffic.h"
 #include "proxy/upstream/pool.h"
 
 struct h1_client;
@@ -23,6 +24,7 @@ struct worker_options {
 	uint32_t idle_timeout_ms;      /* between requests */
 	uint32_t stream_timeout_ms;    /* without a byte in either direction */
 	struct upstream_options upstream;
+	struct traffic_rows *traffic; /* where requests are counted by who talks to whom; or NULL */
 	/* Told of each request when it is over; may be NULL. */
 	void (*log)(void *arg, const struct access_entry *e);
 	/* Asked before, with the present in ms: whether it is of interest. NULL: each is. */
@@ -56,6 +58,8 @@ struct http_worker {
 	struct http_worker **peers;
 	size_t peer_count;
 	struct loop_timer flush_again;
+	struct traffic_counts *traffic; /* NULL: none are kept */
+	struct loop_timer traffic_due;
 	/* drain.h */
 	struct loop_timer pass_again, unlisten;
 	struct predecessor *predecessors;
@@ -78,6 +82,8 @@ int http_worker_open(struct http_worker *w, int listener, const struct worker_op
 		     struct router *router);
 /* From the worker's thread: all that wait for a connection, in any worker, may try again. */
 void http_worker_wake_waiters(struct http_worker *w);
+/* Counts it in the worker's counts of who talks to whom, if there are any. */
+void http_worker_count(struct http_worker *w, const struct traffic_sample *s);
 /* The first that waits in this worker because of the limit, or NULL. */
 struct request *http_worker_first_waiting(const struct http_worker *w, const struct limit *l);
 

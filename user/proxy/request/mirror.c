@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "lib/base/cleanup.h"
+#include "proxy/request/request_traffic.h"
 
 enum {
 	MAX_BEHIND = 1024 * 1024, /* bytes that wait for a slow mirror */
@@ -25,6 +26,11 @@ struct mirror {
 	bool admitted;	/* counted for target.limit */
 	bool active;	/* and as under way */
 	uint64_t began; /* ms */
+	uint64_t began_us;
+	/* Of the endpoint's connection, where the bodies of the request and of the response begin.
+	 */
+	uint64_t sent_before, received_before;
+	struct traffic_sample traffic;
 	struct loop_timer timer, again;
 	struct mirror *next, **link; /* worker->mirrors */
 	struct mirror *next_copy;    /* of the same request; NULL once that is over */
@@ -73,6 +79,8 @@ static int read_head(struct mirror *m)
 	m->seen = 0;
 	if (r->status < 200)
 		return 0;
+	m->traffic.key.code = (uint16_t)r->status;
+	m->received_before = h->received - buf_len(&h->in);
 	stat_cluster_answer(m->target.stat, r->status);
 	m->head_read = true;
 	m->keep_up = r->m.keep_alive && r->m.framing != H1_UNTIL_CLOSE;
@@ -80,11 +88,40 @@ static int read_head(struct mirror *m)
 	return 0;
 }
 
+/* To who talks to whom a copy is a request that the endpoint alone tells of, as in Istio. */
+static void begin_traffic(struct mirror *m, const struct request *rq)
+{
+	const struct half *h = &m->up->half;
+	struct traffic_end end;
+
+	traffic_reach(&end, &m->target);
+	m->traffic = (struct traffic_sample){ .key = traffic_key(&rq->plan, &end), .host = "" };
+	m->traffic.key.cluster = m->target.cluster;
+	m->traffic.key.reporters &= TRAFFIC_DESTINATION;
+	m->traffic.key.grpc = TRAFFIC_GRPC_NONE;
+	m->began_us = loop_now_us(m->worker->io.loop);
+	m->sent_before = h->sent + buf_len(&h->out);
+}
+
+static void count_traffic(struct mirror *m)
+{
+	const struct half *h = &m->up->half;
+
+	if (!m->traffic.key.reporters)
+		return;
+	m->traffic.duration_us = loop_now_us(m->worker->io.loop) - m->began_us;
+	m->traffic.request_bytes = h->sent > m->sent_before ? h->sent - m->sent_before : 0;
+	m->traffic.response_bytes = h->received - buf_len(&h->in) - m->received_before;
+	http_worker_count(m->worker, &m->traffic);
+}
+
 static int answered(struct mirror *m)
 {
-	if (!m->answered)
+	if (!m->answered) {
 		stat_time(&m->target.stat->upstream_rq_time,
 			  loop_now(m->worker->io.loop) - m->began);
+		count_traffic(m);
+	}
 	m->answered = true;
 	return 1;
 }
@@ -236,8 +273,12 @@ static void begin(struct request *rq, struct target *t, struct h1_span authority
 	if (!m)
 		return;
 	if (reach(m, rq) ||
-	    head_write_request(&rq->worker->io.buffers, &m->up->half.out, rq, authority) ||
-	    (h->body.ready && copy(m, buf_at(&h->in) + h->body.kept, h->body.ready))) {
+	    head_write_request(&rq->worker->io.buffers, &m->up->half.out, rq, authority)) {
+		end(m, false);
+		return;
+	}
+	begin_traffic(m, rq);
+	if (h->body.ready && copy(m, buf_at(&h->in) + h->body.kept, h->body.ready)) {
 		end(m, false);
 		return;
 	}

@@ -11,6 +11,7 @@
 
 #include "proxy/request/mirror.h"
 #include "lib/base/response_flags.h"
+#include "proxy/request/request_traffic.h"
 
 enum {
 	TURN_STEPS = 32, /* that a request may take before others have their turn */
@@ -223,6 +224,7 @@ struct request *request_new(struct http_worker *w, struct downstream *down)
 	rq->down = down;
 	rq->running = true;
 	rq->started = loop_now(w->io.loop);
+	rq->started_us = loop_now_us(w->io.loop);
 	rq->next = w->requests;
 	rq->link = &w->requests;
 	if (rq->next)
@@ -251,10 +253,16 @@ static uint64_t body_bytes(const struct request *rq)
 	return body_received(h) ? n - (buf_len(&h->in) - h->body.kept - h->body.ready) : n;
 }
 
-static void fill_entry(const struct request *rq, char flags[FLAGS_TEXT], struct access_entry *e)
+/* Of the response, as far as the client was sent it. */
+static uint64_t sent_bytes(const struct request *rq)
 {
 	uint64_t sent = rq->down->half.sent - rq->sent_before;
 
+	return sent > rq->heads ? sent - rq->heads : 0;
+}
+
+static void fill_entry(const struct request *rq, char flags[FLAGS_TEXT], struct access_entry *e)
+{
 	*e = (struct access_entry){
 		.request = rq->planned ? &rq->request : NULL,
 		.tls = rq->down->tls,
@@ -264,7 +272,7 @@ static void fill_entry(const struct request *rq, char flags[FLAGS_TEXT], struct 
 		.details = rq->flags & flags_of("DC") ? "downstream_remote_disconnect"
 						      : rq->details,
 		.received = body_bytes(rq),
-		.sent = sent > rq->heads ? sent - rq->heads : 0,
+		.sent = sent_bytes(rq),
 		.duration_ms = loop_now(rq->worker->io.loop) - rq->started,
 		.request_id = rq->headers.request_id,
 		.service_ms = rq->answered ? (int64_t)(rq->answered - rq->asked) : -1,
@@ -301,6 +309,7 @@ void request_forget(struct request *rq)
 	request_leave_queue(rq);
 	request_try_end(rq, OUTCOME_ABANDONED, rq->status, false);
 	write_log(rq);
+	request_traffic_count(rq, body_bytes(rq), sent_bytes(rq));
 	request_end_retry(rq);
 	rq->down->half.tee = NULL;
 	mirrors_leave(rq, body_received(&rq->down->half));

@@ -34,6 +34,13 @@ enum step {
 	STEP_END,   /* it will never be */
 };
 
+/* The endpoint's side of a request, or of a connection without any, to `http_traffic`. */
+struct traffic_end {
+	bool reached; /* the last try has; else nothing else counts */
+	bool in_mesh, mutual;
+	uint32_t peer;
+};
+
 struct request {
 	struct h1_request request; /* first; its spans are in `head` */
 	struct downstream *down;   /* the client's side */
@@ -70,6 +77,10 @@ struct request {
 	uint32_t flags;	     /* response_flags.h */
 	uint64_t sent_up;    /* up->half.sent when the try began */
 	uint64_t started;    /* ms */
+	uint64_t started_us; /* the same, finer */
+	struct traffic_end end;
+	bool grpc; /* request_traffic.h: the request is; its status */
+	uint8_t grpc_status;
 	uint64_t asked;	     /* ms: when the route's time began; 0: it has not */
 	const char *details; /* NULL: none */
 	uint64_t answered;   /* ms: when the endpoint's response began, if `asked` was known then */

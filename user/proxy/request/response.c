@@ -6,6 +6,7 @@
 
 #include "proxy/request/request.h"
 #include "lib/base/response_flags.h"
+#include "proxy/request/request_traffic.h"
 
 #define RESET_AFTER "upstream_reset_after_response_started"
 
@@ -45,6 +46,7 @@ static enum step begin(struct request *rq, const struct h1_response *r, size_t n
 	if (rq->timed)
 		rq->answered = loop_now(rq->worker->io.loop);
 	request_count_answer(rq);
+	request_traffic_response(rq, r);
 	rq->keep_up = r->m.keep_alive && r->m.framing != H1_UNTIL_CLOSE;
 	/* Without having been told to go on, the client may send its body, or leave it. */
 	if (r->m.framing == H1_UNTIL_CLOSE || dechunk ||

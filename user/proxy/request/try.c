@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "proxy/request/request.h"
+#include "proxy/request/request_traffic.h"
 
 enum { CONNECT_MS = 10 * 1000 };
 
@@ -149,6 +150,7 @@ static enum step forward(struct request *rq)
 	uint32_t ms = p->per_try_timeout_ms;
 
 	request_count_attached(rq);
+	traffic_reach(&rq->end, &rq->target);
 	rq->local = rq->up->conn->local;
 	rq->local_port = rq->up->conn->local_port;
 	rq->sent_up = rq->up->half.sent;
@@ -172,9 +174,11 @@ static bool is_denied(struct request *rq, struct plan_answer *out)
 	return r->allows && !r->allows(r, &rq->plan, &rq->request, &rq->target, &out->details);
 }
 
-/* That says nothing about the endpoint, which hears nothing of it. */
+/* That says nothing about the endpoint, which hears nothing of it, but is who has answered to those
+ * that look at who talks to whom. */
 static enum step answer_denied(struct request *rq, const struct plan_answer *answer)
 {
+	traffic_reach(&rq->end, &rq->target);
 	request_try_end(rq, OUTCOME_ABANDONED, 0, false);
 	return request_answer(rq, answer);
 }
@@ -229,6 +233,7 @@ enum step request_try(struct request *rq)
 	struct plan_answer answer;
 
 	rq->tries++;
+	rq->end.reached = false;
 	if (p == PICK_NONE)
 		stat_inc(&rq->plan.cluster->upstream_cx_none_healthy);
 	if (p != PICK_OK)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/response_flags.h"
+#include "proxy/request/request_traffic.h"
 
 enum {
 	CONNECT_MS = 10 * 1000,
@@ -32,6 +33,31 @@ static void wait(struct tunnel *t, uint64_t ms)
 static uint64_t now(const struct tunnel *t)
 {
 	return loop_now(t->worker->io.loop);
+}
+
+/* ---- who talks to whom ---- */
+
+/* Counts what is new since the last time. `opened` or `closed`: likewise that; where it was never
+ * opened, it is both. */
+static void count_traffic(struct tunnel *t, bool opened, bool closed)
+{
+	const struct half *client = &t->down->half;
+	struct traffic_sample s = { .key = traffic_key(&t->plan, &t->end),
+				    .host = t->plan.traffic.host.p,
+				    .host_len = t->plan.traffic.host.n,
+				    .requests = opened || (closed && !t->end.reached),
+				    .closed = closed,
+				    .request_bytes = client->received - t->received,
+				    .response_bytes = client->sent - t->sent };
+
+	t->received = client->received;
+	t->sent = client->sent;
+	if (t->plan.traffic.uncounted || !t->plan.data)
+		return;
+	s.key.is_tcp = 1;
+	s.key.grpc = TRAFFIC_GRPC_NONE;
+	s.key.flags = closed ? t->flags : 0;
+	http_worker_count(t->worker, &s);
 }
 
 /* ---- its end ---- */
@@ -179,6 +205,8 @@ static enum step open_up(struct tunnel *t)
 	t->local_port = t->up->conn->local_port;
 	if (r->reached)
 		r->reached(r, &t->plan);
+	traffic_reach(&t->end, &t->target);
+	count_traffic(t, true, false);
 	body_begin(client, H1_TUNNEL, 0);
 	body_begin(&t->up->half, H1_TUNNEL, 0);
 	client->readable = true; /* what was only looked at has no event left */
@@ -217,6 +245,7 @@ static void look(struct tunnel *t)
 		return;
 	t->counted = sum;
 	upstream_count(t->up);
+	count_traffic(t, false, false);
 }
 
 /* Each side is told of the end in an orderly way; the client by its owner, who closes it. */
@@ -363,6 +392,7 @@ void tunnel_free(struct tunnel *t)
 	if (t->up)
 		end_unasked(t);
 	write_log(t);
+	count_traffic(t, false, true);
 	t->worker->router->release(t->worker->router, &t->plan);
 	loop_timer_clear(t->worker->io.loop, &t->timer);
 	*t->link = t->next;

@@ -36,7 +36,9 @@ struct tunnel {
 	uint64_t started, opened; /* ms */
 	uint64_t moved;		  /* bytes in all, when that was looked at last */
 	uint64_t moved_at;	  /* ms */
-	uint64_t counted;	  /* of them, in the cluster's counters */
+	uint64_t counted;	  /* of them, in the counters of others */
+	struct traffic_end end;	  /* `reached`: it has been counted as opened */
+	uint64_t received, sent;  /* from and to the client, as counted there */
 	struct addr endpoint, local;
 	uint16_t endpoint_port, local_port;
 	struct loop_timer timer;

@@ -89,6 +89,16 @@ enum plan_retry_on {
 	PLAN_RETRY_UNAVAILABLE = 1 << 11,
 };
 
+/* What is known of who talks to whom before there is an endpoint. */
+struct plan_traffic {
+	uint32_t source;     /* peer */
+	uint32_t cluster;    /* stable id; 0: none was chosen */
+	struct h1_span host; /* then, as struct http_traffic has it; as long as the plan */
+	uint8_t reporters;   /* enum traffic_reporters, without the endpoint's */
+	bool mutual;	     /* it came by mutual TLS: only the endpoint's side tells of it */
+	bool uncounted;	     /* another weft-proxy has counted it */
+};
+
 /* Milliseconds; 0: none. */
 struct plan {
 	enum plan_action action;
@@ -115,6 +125,7 @@ struct plan {
 	/* Counters; never NULL with PLAN_FORWARD. */
 	struct http_cluster_stat *cluster;
 	struct http_route_stat *route;
+	struct plan_traffic traffic;
 
 	struct buf text; /* for what had to be put together; the proxy releases it */
 	void *data;	 /* the router's */

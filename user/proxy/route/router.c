@@ -206,10 +206,10 @@ static bool route_inbound(struct router_plan *p, const struct route_ask *ask)
 	return true;
 }
 
-static void route(struct snapshot_router *r, struct router_plan *p, const struct route_ask *ask)
+static void route(struct snapshot_router *r, struct router_plan *p, const struct route_ask *ask,
+		  const struct hs_source *row)
 {
 	const struct router_version *v = p->version;
-	const struct hs_source *row = http_source_at(v->snapshot, &ask->client);
 	const struct hs_listener *l = listener_of(v->snapshot, ask, row);
 	struct http_source source;
 	const struct hs_server *server = NULL;
@@ -220,7 +220,8 @@ static void route(struct snapshot_router *r, struct router_plan *p, const struct
 	drop_forged(r, p, p->gateway);
 	if (row)
 		http_source_known(v->snapshot, row, &source);
-	if (route_inbound(p, ask))
+	p->inbound = route_inbound(p, ask);
+	if (p->inbound)
 		return;
 	if (ask->tls) {
 		p->request.scheme = http_span("https");
@@ -251,7 +252,7 @@ static void begin_plan(struct snapshot_router *r, const struct route_ask *ask,
 	p->ops.count = p->headers.count = 0;
 	p->decision = (struct http_decision){ 0 };
 	p->endpoint = NULL;
-	p->gateway = false;
+	p->gateway = p->inbound = false;
 	p->tried_count = 0;
 	p->client = ask->client;
 	p->called = ask->called;
@@ -274,17 +275,20 @@ static void plan(struct router *router, const struct route_ask *ask, struct buff
 {
 	struct snapshot_router *r = (struct snapshot_router *)router;
 	struct router_plan *p = r->current ? take_plan(r) : NULL;
+	const struct hs_source *row;
 
 	*out = no_rules;
 	if (!p)
 		return;
 	begin_plan(r, ask, p);
 	describe(r, ask, p);
-	route(r, p, ask);
+	row = http_source_at(p->version->snapshot, &ask->client);
+	route(r, p, ask, row);
 	if (p->decision.listener && p->decision.listener->scope == SCOPE_NODE)
 		call_as_gateway(p);
 	router_hash(p);
 	out->data = p;
+	router_traffic(p, row, ask, &out->traffic);
 	if (router_plan_fill(p, buffers, out)) {
 		out->action = PLAN_ANSWER;
 		out->answer = (struct plan_answer){ .status = 500, .flags = "-" };
@@ -464,9 +468,11 @@ static void plan_tunnel(struct snapshot_router *r, const struct route_ask *ask,
 	p->gateway = router_tunnel_gateway(c);
 	if (p->gateway)
 		call_as_gateway(p);
+	p->inbound = c->inbound;
 	decide_tunnel(p, a);
 	router_hash(p);
 	out->data = p;
+	router_traffic(p, c->source, ask, &out->traffic);
 	router_plan_fill_tunnel(p, out);
 }
 
@@ -476,7 +482,8 @@ static bool tunnel_inbound(struct snapshot_router *r, const struct route_ask *as
 			   struct plan *out)
 {
 	const struct http_snapshot *s = r->current->snapshot;
-	const struct router_called c = { .source = http_source_at(s, &ask->client) };
+	const struct router_called c = { .source = http_source_at(s, &ask->client),
+					 .inbound = true };
 	const enum router_inbound_way way = ask->tls ? INBOUND_TUNNEL
 						     : router_inbound_way(in, hello);
 

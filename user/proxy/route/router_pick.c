@@ -253,6 +253,7 @@ static enum pick called_address(const struct plan *plan, struct target *out)
 	out->stat = plan->cluster;
 	out->tunnel_idle_ms = c ? c->idle_timeout_ms : TUNNEL_IDLE_MS;
 	out->closed = c ? is_any_closed(p, c) : is_address_closed(p);
+	router_address_peer(p->version, out);
 	if (c && router_may_speak_tls(p->version, c))
 		router_target_tls(p, c, out);
 	return PICK_OK;
@@ -292,6 +293,8 @@ static void fill(const struct choice *h, const struct router_plan *p, uint32_t a
 	out->limit = &h->cs->limit;
 	out->stat = h->cs->stat;
 	out->endpoint = e->endpoint.id;
+	out->cluster = c->id;
+	router_target_peer(p->version, h->m, at, out);
 	out->max = (struct limit_max){ .connections = c->max_connections,
 				       .pending = c->max_pending,
 				       .requests = c->max_requests,

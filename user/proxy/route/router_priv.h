@@ -38,6 +38,7 @@ struct router_plan {
 	uint32_t tried[ROUTER_TRIED];	 /* their ids */
 	uint32_t tried_count;
 	bool gateway; /* a Gateway was called: its identity is the caller's to endpoints */
+	bool inbound; /* a pod of this node was called by its own address */
 	bool hashed;
 	uint64_t hash; /* of what the cluster's consistentHash speaks of */
 	uint64_t mirror_turn;
@@ -77,6 +78,16 @@ static inline bool router_may_speak_tls(const struct router_version *v, const st
 {
 	return c->client_tls || hs_count(v->snapshot, HS_WORKLOADS);
 }
+
+/* ---- router_traffic.c ---- */
+
+/* Who calls what, once it is decided; `row`: the pod at the client's address, or NULL. */
+void router_traffic(const struct router_plan *p, const struct hs_source *row,
+		    const struct route_ask *ask, struct plan_traffic *out);
+/* Who the endpoint in that place is, into `out`; the pod at out->addr. */
+void router_target_peer(const struct router_version *v, const struct router_members *m, uint32_t at,
+			struct target *out);
+void router_address_peer(const struct router_version *v, struct target *out);
 
 /* ---- router_pick.c: see struct router ---- */
 

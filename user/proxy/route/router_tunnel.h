@@ -15,6 +15,7 @@ struct router_called {
 	const struct hs_listener *listener; /* or NULL */
 	const struct hs_address *address;  /* of a service; NULL at a gateway, or if it is none's */
 	const struct hs_address *anywhere; /* then: the names of ServiceEntries; NULL: none */
+	bool inbound;			   /* a pod of this node, by its own address */
 };
 
 /* The plan for a connection that no route is for. */

@@ -157,6 +157,7 @@ static void members_free(struct router_members *m)
 {
 	free(m->endpoints);
 	free(m->outliers);
+	free(m->peers);
 }
 
 static void clients_free(struct router_client *clients, uint32_t count)
@@ -280,6 +281,9 @@ static int find_members(struct router_version *v, const struct http_snapshot *s,
 	struct router_members m = { .rows = now.items, .count = now.count, .v4 = now.v4 };
 	int r = find_endpoints(v, last, &m);
 
+	m.peers = m.count ? calloc(m.count, sizeof(*m.peers)) : NULL;
+	if (m.count && !m.peers)
+		r = -ENOMEM;
 	if (!r)
 		r = find_outliers(v, c, router_members(v, c), &m);
 	if (r)
@@ -464,6 +468,15 @@ static void exchange(struct router_version *v, uint32_t row, struct router_membe
 	*m = old;
 }
 
+/* Pods are others than they were, endpoints among them. */
+static void forget_peers(struct router_version *v)
+{
+	for (uint32_t i = 0; i < hs_count(v->snapshot, HS_CLUSTERS); i++)
+		if (v->members[i].count)
+			memset(v->members[i].peers, 0,
+			       v->members[i].count * sizeof(*v->members[i].peers));
+}
+
 int router_version_patch(struct router_version *v, const struct config *patch)
 {
 	_cleanup_(patched_done) struct patched p = { 0 };
@@ -482,6 +495,8 @@ int router_version_patch(struct router_version *v, const struct config *patch)
 	}
 	v->snapshot = TAKE_PTR(p.snapshot);
 	p.snapshot = before;
+	if (http_patch_has_sources(v->snapshot))
+		forget_peers(v);
 	if (p.routes) {
 		struct route_state **routes = v->routes;
 

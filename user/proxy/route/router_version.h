@@ -33,8 +33,9 @@ struct router_members {
 	const struct hs_endpoint *rows;
 	struct endpoint_state **endpoints; /* parallel */
 	struct outlier_state **outliers;   /* parallel; NULL without outlier detection */
-	uint32_t count, v4;		   /* those of IPv4 come first */
-	uint64_t warm_at;		   /* ms: when none is warming up any more */
+	uint32_t *peers;    /* parallel; what router_target_peer() has found; 0: nothing yet */
+	uint32_t count, v4; /* those of IPv4 come first */
+	uint64_t warm_at;   /* ms: when none is warming up any more */
 };
 
 /* A client for TLS with endpoints, made of the credentials of that round (tls_store.h). */

@@ -2,36 +2,25 @@
 #include "proxy/stats/stats.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/base/histogram.h"
 #include "lib/base/log.h"
+#include "proxy/stats/row_map.h"
 
-enum {
-	BUCKETS = 2 * HTTP_STAT_ROWS,
-	STEP = 1 << 16, /* bytes, whole pages */
-};
+enum { BUCKETS = 2 * HTTP_STAT_ROWS };
 
 unsigned stats_slot;
 
-/*
- * One of the arrays. A row begins with its name. All of an array that is mapped counts as memory of
- * the process, used or not: only the rows that are taken are, and address space is reserved for the
- * others, since rows do not move.
- */
+/* One of the arrays. A row begins with its name. */
 struct stat_rows {
-	char *bytes;
-	size_t mapped;
-	int fd; /* our own; -1: memory */
-	size_t row_size, name_max;
-	uint32_t rows;
+	struct row_map map;
+	size_t name_max;
 	uint32_t taken;		   /* row 0 included */
 	uint32_t buckets[BUCKETS]; /* by name, with linear probing; 0: free */
 	const char *what;
@@ -43,14 +32,9 @@ struct stats {
 	struct stat_rows clusters, routes, listeners;
 };
 
-static size_t rows_size(const struct stat_rows *r)
-{
-	return r->row_size * r->rows;
-}
-
 static char *row_at(const struct stat_rows *r, uint32_t i)
 {
-	return r->bytes + i * r->row_size;
+	return row_map_at(&r->map, i);
 }
 
 static uint64_t hash(const char *name, size_t len)
@@ -60,24 +44,6 @@ static uint64_t hash(const char *name, size_t len)
 	for (size_t i = 0; i < len; i++)
 		h = (h ^ (unsigned char)name[i]) * 0x100000001b3;
 	return h ^ h >> 32;
-}
-
-/* Whether row `i` can be used: it and those in front of it are mapped. */
-static int reach(struct stat_rows *r, uint32_t i)
-{
-	size_t want = ((i + 1) * r->row_size + STEP - 1) / STEP * STEP;
-	void *more;
-
-	if (want > rows_size(r))
-		want = rows_size(r);
-	if (r->fd < 0 || want <= r->mapped)
-		return 0;
-	more = mmap(r->bytes + r->mapped, want - r->mapped, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_FIXED, r->fd, (off_t)r->mapped);
-	if (more == MAP_FAILED)
-		return -errno;
-	r->mapped = want;
-	return 0;
 }
 
 /* The bucket where the name is, or belongs. */
@@ -97,14 +63,14 @@ static uint32_t *bucket(struct stat_rows *r, const char *name, size_t len)
 
 static int adopt(struct stat_rows *r)
 {
-	int err = reach(r, 0);
+	int err = row_map_reach(&r->map, 0);
 
 	if (err)
 		return err;
-	for (r->taken = 1; r->taken < r->rows; r->taken++) {
+	for (r->taken = 1; r->taken < r->map.rows; r->taken++) {
 		char *row = row_at(r, r->taken);
 
-		err = reach(r, r->taken);
+		err = row_map_reach(&r->map, r->taken);
 		if (err || !*row)
 			return err;
 		row[r->name_max - 1] = 0; /* whatever an earlier process has been made to write */
@@ -113,30 +79,19 @@ static int adopt(struct stat_rows *r)
 	return 0;
 }
 
-static int rows_open(struct stat_rows *r, int fd)
+static int rows_open(struct stat_rows *r, int fd, size_t row_size, uint32_t rows)
 {
-	void *bytes = mmap(NULL, rows_size(r), fd < 0 ? PROT_READ | PROT_WRITE : PROT_NONE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int err = row_map_open(&r->map, fd, row_size, rows);
 
-	if (bytes == MAP_FAILED)
-		return -errno;
-	r->bytes = bytes;
-	if (fd >= 0) {
-		r->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-		if (r->fd < 0)
-			return -errno;
-	}
-	return adopt(r);
-}
-
-static void rows_close(struct stat_rows *r)
-{
-	if (r->bytes)
-		munmap(r->bytes, rows_size(r));
-	closep(&r->fd);
+	return err ? err : adopt(r);
 }
 
 DEFINE_CLEANUP(struct stats *, stats_close);
+
+static int open_listeners(struct stats *s, int fd)
+{
+	return rows_open(&s->listeners, fd, sizeof(struct http_listener_stat), HTTP_LISTENER_ROWS);
+}
 
 int stats_open(int clusters_fd, int routes_fd, struct stats **out)
 {
@@ -146,23 +101,18 @@ int stats_open(int clusters_fd, int routes_fd, struct stats **out)
 	if (!s)
 		return -ENOMEM;
 	pthread_mutex_init(&s->lock, NULL);
-	s->clusters.row_size = sizeof(struct http_cluster_stat);
 	s->clusters.name_max = CLUSTER_NAME_MAX;
 	s->clusters.what = "clusters";
-	s->routes.row_size = sizeof(struct http_route_stat);
 	s->routes.name_max = ROUTE_NAME_MAX;
 	s->routes.what = "routes";
-	s->listeners.row_size = sizeof(struct http_listener_stat);
 	s->listeners.name_max = LISTENER_NAME_MAX;
 	s->listeners.what = "listeners";
-	s->clusters.fd = s->routes.fd = s->listeners.fd = -1;
-	s->clusters.rows = s->routes.rows = HTTP_STAT_ROWS;
-	s->listeners.rows = HTTP_LISTENER_ROWS;
-	r = rows_open(&s->clusters, clusters_fd);
+	r = rows_open(&s->clusters, clusters_fd, sizeof(struct http_cluster_stat), HTTP_STAT_ROWS);
 	if (!r)
-		r = rows_open(&s->routes, routes_fd);
+		r = rows_open(&s->routes, routes_fd, sizeof(struct http_route_stat),
+			      HTTP_STAT_ROWS);
 	if (!r)
-		r = rows_open(&s->listeners, -1);
+		r = open_listeners(s, -1);
 	if (r)
 		return r;
 	*out = TAKE_PTR(s);
@@ -171,19 +121,17 @@ int stats_open(int clusters_fd, int routes_fd, struct stats **out)
 
 int stats_map_listeners(struct stats *s, int fd)
 {
-	rows_close(&s->listeners);
-	s->listeners.bytes = NULL;
-	s->listeners.fd = -1;
-	return rows_open(&s->listeners, fd);
+	row_map_close(&s->listeners.map);
+	return open_listeners(s, fd);
 }
 
 void stats_close(struct stats *s)
 {
 	if (!s)
 		return;
-	rows_close(&s->listeners);
-	rows_close(&s->clusters);
-	rows_close(&s->routes);
+	row_map_close(&s->listeners.map);
+	row_map_close(&s->clusters.map);
+	row_map_close(&s->routes.map);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -209,7 +157,7 @@ static char *find(struct stats *s, struct stat_rows *r, const char *name, size_t
 		len = r->name_max - 1;
 	pthread_mutex_lock(&s->lock);
 	at = bucket(r, name, len);
-	if (!*at && len && r->taken < r->rows && !reach(r, r->taken)) {
+	if (!*at && len && r->taken < r->map.rows && !row_map_reach(&r->map, r->taken)) {
 		memcpy(row_at(r, r->taken), name, len);
 		row_at(r, r->taken)[len] = 0;
 		*at = r->taken++;

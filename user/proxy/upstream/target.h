@@ -52,6 +52,8 @@ struct target {
 	struct limit_max max;		/* of it */
 	struct http_cluster_stat *stat; /* likewise; never NULL */
 	uint32_t endpoint;		/* what the router knows it by; 0: by nothing */
+	uint32_t cluster, peer;		/* as http_traffic_key has them; 0: not known */
+	bool in_mesh;			/* it is a pod of the mesh */
 	bool closed; /* a NetworkPolicy lets no connection of the client's through */
 	bool opaque; /* it is not HTTP that is spoken with it */
 	struct target_tls tls;

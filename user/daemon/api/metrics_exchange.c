@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/api/metrics_exchange.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/cleanup.h"
+
+enum {
+	WAIT_MS = 100, /* for the loop: what it does at a time takes less, but for large changes */
+	LOOK_MS = 10000, /* at what TCP counts, so that it is put down before its pods are gone */
+};
+
+enum state {
+	IDLE,  /* `told` is the thread's */
+	ASKED, /* it is the loop's */
+	TOLD,  /* it is the thread's again */
+};
+
+struct metrics_exchange {
+	struct weftd *d;
+	struct event event; /* an eventfd that wakes the loop */
+	struct event_timer timer;
+	pthread_mutex_t lock;
+	pthread_cond_t answered;
+	enum state state;	  /* by the lock, like `next` */
+	struct metrics_told next; /* what is asked, and being told */
+	struct metrics_told last; /* the thread's alone */
+};
+
+/* ---- in the loop ---- */
+
+static void name_ids(struct registry *r, enum registry_kind kind, struct metrics_ids *ids)
+{
+	for (size_t i = 0; i < ids->count; i++)
+		ids->names[i] = registry_name(r, kind, ids->ids[i]);
+}
+
+static void tell_sums(const struct weftd *d, struct metrics_told *to)
+{
+	const struct traffic_walk walk = weftd_traffic(d);
+	const struct tcp_sum *sums;
+	size_t count;
+
+	free(to->sums);
+	to->sums = NULL;
+	to->sum_count = 0;
+	(void)traffic_tcp_update(&walk); /* what was put down before is there all the same */
+	sums = traffic_tcp(d->kernel, &count);
+	to->sums = count ? malloc(count * sizeof(*sums)) : NULL;
+	if (!to->sums)
+		return;
+	memcpy(to->sums, sums, count * sizeof(*sums));
+	to->sum_count = count;
+}
+
+static void tell(struct weftd *d, struct metrics_told *to)
+{
+	struct supervisor_status proxy;
+
+	name_ids(engine_registry(d->engine), REG_PEER, &to->peers);
+	name_ids(engine_registry(d->engine), REG_CLUSTER, &to->clusters);
+	tell_sums(d, to);
+	to->samples.count = 0;
+	(void)metrics_own_loop(d, &to->samples);
+	supervisor_status(d->supervisor, &proxy);
+	to->proxy = proxy.pid;
+}
+
+static void look(void *arg)
+{
+	struct metrics_exchange *x = arg;
+	const struct traffic_walk walk = weftd_traffic(x->d);
+
+	(void)traffic_tcp_update(&walk);
+	event_timer_set(&x->timer, LOOK_MS);
+}
+
+static void on_question(void *arg, uint32_t events)
+{
+	struct metrics_exchange *x = arg;
+	uint64_t count;
+	bool asked;
+
+	(void)events;
+	if (read(x->event.fd, &count, sizeof(count)) != sizeof(count))
+		return;
+	pthread_mutex_lock(&x->lock);
+	asked = x->state == ASKED;
+	pthread_mutex_unlock(&x->lock);
+	if (!asked)
+		return;
+	tell(x->d, &x->next); /* the thread leaves it alone meanwhile */
+	pthread_mutex_lock(&x->lock);
+	x->state = TOLD;
+	pthread_cond_signal(&x->answered);
+	pthread_mutex_unlock(&x->lock);
+}
+
+DEFINE_CLEANUP(struct metrics_exchange *, metrics_exchange_close);
+
+static void init_lock(struct metrics_exchange *x)
+{
+	pthread_condattr_t how;
+
+	pthread_mutex_init(&x->lock, NULL);
+	pthread_condattr_init(&how);
+	pthread_condattr_setclock(&how, CLOCK_MONOTONIC);
+	pthread_cond_init(&x->answered, &how);
+	pthread_condattr_destroy(&how);
+}
+
+int metrics_exchange_open(struct event_loop *loop, struct weftd *d, struct metrics_exchange **out)
+{
+	_cleanup_(metrics_exchange_closep) struct metrics_exchange *x = calloc(1, sizeof(*x));
+	int r;
+
+	if (!x)
+		return -ENOMEM;
+	x->d = d;
+	init_lock(x);
+	x->event = (struct event){ .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+				   .ready = on_question,
+				   .arg = x };
+	if (x->event.fd < 0)
+		return -errno;
+	r = event_watch(loop, &x->event, EPOLLIN);
+	if (!r)
+		r = event_timer_open(loop, &x->timer, look, x);
+	if (r)
+		return r;
+	event_timer_set(&x->timer, LOOK_MS);
+	*out = TAKE_PTR(x);
+	return 0;
+}
+
+static void told_free(struct metrics_told *t)
+{
+	metrics_samples_free(&t->samples);
+	free(t->sums);
+}
+
+void metrics_exchange_close(struct metrics_exchange *x)
+{
+	if (!x)
+		return;
+	event_close(&x->event);
+	event_timer_close(&x->timer);
+	pthread_cond_destroy(&x->answered);
+	pthread_mutex_destroy(&x->lock);
+	told_free(&x->next);
+	told_free(&x->last);
+	free(x);
+}
+
+/* ---- in the thread ---- */
+
+static struct timespec wait_until(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_nsec += WAIT_MS * 1000000L;
+	if (t.tv_nsec >= 1000000000L) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000L;
+	}
+	return t;
+}
+
+static void copy_ids(struct metrics_ids *to, const struct metrics_ids *from)
+{
+	to->count = from->count;
+	memcpy(to->ids, from->ids, from->count * sizeof(*from->ids));
+}
+
+static void ask(struct metrics_exchange *x, const struct metrics_ids *peers,
+		const struct metrics_ids *clusters)
+{
+	const uint64_t one = 1;
+
+	copy_ids(&x->next.peers, peers);
+	copy_ids(&x->next.clusters, clusters);
+	x->state = ASKED;
+	(void)!write(x->event.fd, &one, sizeof(one));
+}
+
+/* Whether what was asked is answered, by then at the latest. The lock is held. */
+static bool wait_for_answer(struct metrics_exchange *x)
+{
+	const struct timespec until = wait_until();
+
+	while (x->state == ASKED)
+		if (pthread_cond_timedwait(&x->answered, &x->lock, &until))
+			break;
+	return x->state == TOLD;
+}
+
+/* The answer becomes the last one. */
+static void take(struct metrics_exchange *x)
+{
+	struct metrics_told t = x->last;
+
+	x->last = x->next;
+	x->next = t;
+	x->state = IDLE;
+}
+
+bool metrics_ask(struct metrics_exchange *x, const struct metrics_ids *peers,
+		 const struct metrics_ids *clusters, const struct metrics_told **told)
+{
+	bool answered;
+
+	pthread_mutex_lock(&x->lock);
+	if (x->state == TOLD) /* too late for the question before */
+		take(x);
+	if (x->state == IDLE)
+		ask(x, peers, clusters);
+	answered = wait_for_answer(x);
+	if (answered)
+		take(x);
+	pthread_mutex_unlock(&x->lock);
+	*told = &x->last;
+	return answered;
+}

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/api/metrics_series.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/cleanup.h"
+
+#define UNKNOWN "unknown"
+
+enum {
+	HTTP_LINES = 1 + 3 * (TRAFFIC_BUCKETS + 2), /* time series that a label set makes */
+	TCP_LINES = 4,
+};
+
+/* ---- labels, in ztunnel's order ---- */
+
+static const char *security_label(enum traffic_security s)
+{
+	return s == TRAFFIC_PLAIN ? "none" : s == TRAFFIC_MUTUAL_TLS ? "mutual_tls" : UNKNOWN;
+}
+
+/* Istio's name for a cluster that has none: weft knows no other. */
+static const char *cluster_of(const struct peer *p)
+{
+	return strcmp(p->workload, UNKNOWN) != 0 ? "Kubernetes" : UNKNOWN;
+}
+
+static int add_all(struct buffer *out, const char *const *pairs)
+{
+	int r = 0;
+
+	for (; !r && *pairs; pairs += 2)
+		r = metrics_label(out, pairs[0], pairs[1]);
+	return r;
+}
+
+static int add_peers(struct buffer *out, const char *reporter, const struct traffic *t)
+{
+	const struct peer *from = t->source, *to = t->destination;
+
+	return add_all(out, (const char *const[]){ "reporter",
+						   reporter,
+						   "source_workload",
+						   from->workload,
+						   "source_canonical_service",
+						   from->canonical_service,
+						   "source_canonical_revision",
+						   from->canonical_revision,
+						   "source_workload_namespace",
+						   from->ns,
+						   "source_principal",
+						   from->principal,
+						   "source_app",
+						   from->app,
+						   "source_version",
+						   from->version,
+						   "source_cluster",
+						   cluster_of(from),
+						   "destination_service",
+						   t->service,
+						   "destination_service_namespace",
+						   t->service_namespace,
+						   "destination_service_name",
+						   t->service_name,
+						   "destination_workload",
+						   to->workload,
+						   "destination_canonical_service",
+						   to->canonical_service,
+						   "destination_canonical_revision",
+						   to->canonical_revision,
+						   "destination_workload_namespace",
+						   to->ns,
+						   "destination_principal",
+						   to->principal,
+						   "destination_app",
+						   to->app,
+						   "destination_version",
+						   to->version,
+						   "destination_cluster",
+						   cluster_of(to),
+						   "request_protocol",
+						   t->protocol,
+						   "response_flags",
+						   t->flags,
+						   "connection_security_policy",
+						   security_label(t->security),
+						   NULL });
+}
+
+static int add_response(struct buffer *out, const struct http_traffic_key *key)
+{
+	char code[16], grpc[16] = "";
+
+	snprintf(code, sizeof(code), "%u", key->code);
+	if (key->grpc != TRAFFIC_GRPC_NONE)
+		snprintf(grpc, sizeof(grpc), "%u", key->grpc);
+	return add_all(out, (const char *const[]){ "response_code", code, "grpc_response_status",
+						   grpc, NULL });
+}
+
+/* With a NUL behind them, which isn't counted. */
+static int put_labels(struct buffer *out, const char *reporter, const struct traffic *t)
+{
+	int r = add_peers(out, reporter, t);
+
+	if (!r && t->http)
+		r = add_response(out, &t->http->key);
+	if (!r)
+		r = buffer_add(out, "", 1);
+	if (!r)
+		out->size--;
+	return r;
+}
+
+/* ---- the series of a label set ---- */
+
+static void set_free(struct metrics_set *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		free(set->labels[i]);
+	free(set->labels);
+	bytemap_free(&set->by_labels);
+}
+
+/* Index + 1; 0: there is none. */
+static unsigned set_find(struct metrics_set *set, const struct buffer *labels)
+{
+	return (unsigned)(uintptr_t)bytemap_get(&set->by_labels, labels->bytes, labels->size);
+}
+
+static int set_add(struct metrics_set *set, const struct buffer *labels, unsigned *at)
+{
+	size_t room = set->room ? 2 * set->room : 64;
+	_cleanup_free_ char *copy = strdup(labels->bytes);
+	void **slot;
+
+	if (!copy)
+		return -ENOMEM;
+	if (set->count == set->room) {
+		char **more = realloc(set->labels, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		set->labels = more;
+		set->room = room;
+	}
+	slot = bytemap_at(&set->by_labels, copy, labels->size);
+	if (!slot)
+		return -ENOMEM;
+	set->labels[set->count++] = TAKE_PTR(copy);
+	*at = (unsigned)set->count;
+	*slot = (void *)(uintptr_t)*at;
+	return 0;
+}
+
+/* Each is counted once. */
+static int note_folded(struct metrics_series *s, const struct buffer *labels)
+{
+	_cleanup_free_ char *copy = NULL;
+	void **at;
+
+	if (bytemap_get(&s->folded_labels, labels->bytes, labels->size))
+		return 0;
+	copy = strdup(labels->bytes);
+	at = copy ? bytemap_at(&s->folded_labels, copy, labels->size) : NULL;
+	if (!at)
+		return -ENOMEM;
+	*at = TAKE_PTR(copy);
+	s->folded++;
+	return 0;
+}
+
+/* Nothing but the protocol and the response is known. */
+static int put_folded(struct buffer *out, const char *reporter, const struct traffic *t)
+{
+	struct http_traffic http = { .key.grpc = TRAFFIC_GRPC_NONE };
+	struct traffic_texts texts;
+	struct traffic folded;
+
+	if (t->http)
+		http.key.code = t->http->key.code;
+	traffic_of_http(&http, NULL, NULL, NULL, &texts, &folded);
+	folded.protocol = t->protocol;
+	folded.security = TRAFFIC_SECURITY_UNKNOWN;
+	folded.http = t->http ? &http : NULL;
+	out->size = 0;
+	return put_labels(out, reporter, &folded);
+}
+
+static int place(struct metrics_series *s, const char *reporter, const struct traffic *t,
+		 unsigned *at)
+{
+	struct metrics_set *set = t->http ? &s->http : &s->tcp;
+	size_t lines = t->http ? HTTP_LINES : TCP_LINES;
+	_cleanup_(buffer_free) struct buffer labels = { 0 };
+	int r = put_labels(&labels, reporter, t);
+
+	if (r)
+		return r;
+	*at = set_find(set, &labels);
+	if (*at)
+		return 0;
+	if (s->made + lines <= s->max) {
+		r = set_add(set, &labels, at);
+		s->made += r ? 0 : lines;
+		return r;
+	}
+	r = note_folded(s, &labels);
+	if (!r)
+		r = put_folded(&labels, reporter, t);
+	if (r)
+		return r;
+	*at = set_find(set, &labels);
+	return *at ? 0 : set_add(set, &labels, at);
+}
+
+int metrics_series_place(struct metrics_series *s, const struct traffic *t,
+			 struct metrics_places *out)
+{
+	static const char *const reporters[METRICS_REPORTERS] = { "source", "destination" };
+	struct metrics_places places = { { 0 } };
+	int r = 0;
+
+	for (int i = 0; !r && i < METRICS_REPORTERS; i++)
+		if (t->reporters & (i ? TRAFFIC_DESTINATION : TRAFFIC_SOURCE))
+			r = place(s, reporters[i], t, &places.at[i]);
+	if (!r)
+		*out = places;
+	return r;
+}
+
+void metrics_series_init(struct metrics_series *s, size_t max)
+{
+	*s = (struct metrics_series){ .max = max };
+}
+
+void metrics_series_free(struct metrics_series *s)
+{
+	for (size_t i = 0; i < s->folded_labels.count; i++)
+		free(s->folded_labels.entries[i].value);
+	bytemap_free(&s->folded_labels);
+	set_free(&s->http);
+	set_free(&s->tcp);
+}
+
+/* ---- numbers ---- */
+
+int metrics_numbers_new(struct metrics_numbers *n, const struct metrics_series *s)
+{
+	struct metrics_numbers fresh = { .http_count = s->http.count, .tcp_count = s->tcp.count };
+
+	fresh.http = calloc(fresh.http_count + 1, sizeof(*fresh.http));
+	fresh.tcp = calloc(fresh.tcp_count + 1, sizeof(*fresh.tcp));
+	if (!fresh.http || !fresh.tcp) {
+		metrics_numbers_free(&fresh);
+		return -ENOMEM;
+	}
+	*n = fresh;
+	return 0;
+}
+
+void metrics_numbers_free(struct metrics_numbers *n)
+{
+	free(n->http);
+	free(n->tcp);
+	*n = (struct metrics_numbers){ 0 };
+}
+
+static void add_histogram(struct traffic_histogram *to, const struct traffic_histogram *from)
+{
+	for (int i = 0; i < TRAFFIC_BUCKETS; i++)
+		to->buckets[i] += from->buckets[i];
+	to->sum += from->sum;
+}
+
+void metrics_numbers_add_http(struct metrics_numbers *n, const struct metrics_places *places,
+			      const struct http_traffic *row)
+{
+	for (int i = 0; i < METRICS_REPORTERS; i++) {
+		struct http_traffic *to = places->at[i] ? &n->http[places->at[i] - 1] : NULL;
+
+		if (!to)
+			continue;
+		to->requests += row->requests;
+		add_histogram(&to->duration, &row->duration);
+		add_histogram(&to->request_bytes, &row->request_bytes);
+		add_histogram(&to->response_bytes, &row->response_bytes);
+	}
+}
+
+void metrics_numbers_add_tcp(struct metrics_numbers *n, const struct metrics_places *places,
+			     const struct tcp_traffic *row)
+{
+	for (int i = 0; i < METRICS_REPORTERS; i++) {
+		struct tcp_traffic *to = places->at[i] ? &n->tcp[places->at[i] - 1] : NULL;
+
+		if (!to)
+			continue;
+		to->opened += row->opened;
+		to->closed += row->closed;
+		to->received += row->received;
+		to->sent += row->sent;
+	}
+}
+
+/* ---- families ---- */
+
+enum {
+	REQUESTS,
+	DURATION,
+	REQUEST_BYTES,
+	RESPONSE_BYTES,
+	OPENED,
+	CLOSED,
+	RECEIVED,
+	SENT,
+	FAMILIES
+};
+
+/* Names and meanings are Istio's. */
+static const struct metrics_family families[FAMILIES] = {
+	[REQUESTS] = { "istio_requests", NULL, "Requests, by HTTP and gRPC.", METRICS_COUNTER },
+	[DURATION] = { "istio_request_duration_milliseconds", "milliseconds",
+		       "How long requests took, from their head to the end of the response.",
+		       METRICS_HISTOGRAM },
+	[REQUEST_BYTES] = { "istio_request_bytes", "bytes", "Sizes of the bodies of requests.",
+			    METRICS_HISTOGRAM },
+	[RESPONSE_BYTES] = { "istio_response_bytes", "bytes", "Sizes of the bodies of responses.",
+			     METRICS_HISTOGRAM },
+	[OPENED] = { "istio_tcp_connections_opened", NULL,
+		     "Connections without requests that have come about.", METRICS_COUNTER },
+	[CLOSED] = { "istio_tcp_connections_closed", NULL,
+		     "Connections without requests that have ended.", METRICS_COUNTER },
+	[RECEIVED] = { "istio_tcp_received_bytes", "bytes",
+		       "Bytes from callers to endpoints on connections without requests.",
+		       METRICS_COUNTER },
+	[SENT] = { "istio_tcp_sent_bytes", "bytes",
+		   "Bytes from endpoints to callers on connections without requests.",
+		   METRICS_COUNTER },
+};
+
+bool metrics_series_family(unsigned family, const struct metrics_family **out)
+{
+	if (family < FAMILIES)
+		*out = &families[family];
+	return family < FAMILIES;
+}
+
+size_t metrics_series_count(unsigned family, const struct metrics_numbers *n)
+{
+	return family < OPENED ? n->http_count : n->tcp_count;
+}
+
+static int write_http(struct buffer *out, enum metrics_format format, unsigned family,
+		      const char *labels, const struct http_traffic *n)
+{
+	const struct metrics_family *f = &families[family];
+
+	switch (family) {
+	case REQUESTS:
+		return metrics_int(out, f, "_total", labels, n->requests);
+	case DURATION:
+		return metrics_histogram(out, format, f, labels, &n->duration, 1000);
+	case REQUEST_BYTES:
+		return metrics_histogram(out, format, f, labels, &n->request_bytes, 1);
+	default:
+		return metrics_histogram(out, format, f, labels, &n->response_bytes, 1);
+	}
+}
+
+int metrics_series_write(struct buffer *out, enum metrics_format format, unsigned family,
+			 const struct metrics_series *s, const struct metrics_numbers *n, size_t i)
+{
+	const struct tcp_traffic *tcp;
+	uint64_t value;
+
+	if (family < OPENED)
+		return write_http(out, format, family, s->http.labels[i], &n->http[i]);
+	tcp = &n->tcp[i];
+	value = family == OPENED     ? tcp->opened
+		: family == CLOSED   ? tcp->closed
+		: family == RECEIVED ? tcp->received
+				     : tcp->sent;
+	return metrics_int(out, &families[family], "_total", s->tcp.labels[i], value);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DAEMON_DATAPATH_TCP_ROWS_H
+#define WEFT_DAEMON_DATAPATH_TCP_ROWS_H
+/*
+ * The map `tcp_traffic` (weft/traffic.h), which the programs fill: the bytes of open connections
+ * are moved on, and it is kept from filling up with what is gone.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/bpf/loader.h"
+#include "lib/base/id_set.h"
+#include "lib/base/table.h"
+#include "daemon/netlink/addr_set.h"
+#include "weft/traffic.h"
+
+struct kernel;
+
+/* A row as it was. */
+struct tcp_row {
+	struct tcp_traffic_key key;
+	struct tcp_traffic value;
+};
+
+/* Zero-initialise; free with tcp_rows_free(). */
+struct tcp_rows {
+	uint64_t counted, tidied;   /* when, of clock_ms() */
+	TABLE(struct tcp_row) idle; /* that go the next time, unless they have changed */
+};
+
+/* Makes the row for what finds no room, where there is none. 0, or -errno after having logged. */
+int tcp_rows_open(const struct loader *l);
+void tcp_rows_free(struct tcp_rows *t);
+/* To be called every second or so, when the sweep has run: does what is due. Logs. */
+void tcp_rows_keep(struct kernel *k);
+
+/* Whether a row may go: its caller is no pod of this node any more, or its endpoint none that rules
+ * speak of, and no connection of it is open. Pure. */
+bool tcp_row_is_idle(const struct tcp_row *row, const struct addr_set *pods,
+		     const struct ids *endpoints);
+
+#endif

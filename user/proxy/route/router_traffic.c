@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Who talks to whom, for `http_traffic`.
+ */
+#include <string.h>
+
+#include "lib/route/authz.h"
+#include "lib/route/workload.h"
+#include "proxy/h1/h1.h"
+#include "proxy/route/router_inbound.h"
+#include "proxy/route/router_priv.h"
+#include "weft/traffic.h"
+
+static struct h1_span h1(struct http_span s)
+{
+	return (struct h1_span){ s.at, s.len };
+}
+
+/* The host that was called, of those that rules and services have: there are only so many. */
+static struct http_span host_of(const struct router_plan *p)
+{
+	const struct http_snapshot *s = p->version->snapshot;
+	const struct http_decision *d = &p->decision;
+	struct http_span name = http_span("");
+
+	if (d->route && d->route->dests.count)
+		return hs_span(s, hs_cluster(s, hs_dest(s, d->route->dests.first)->cluster)->host);
+	if (d->vhost)
+		name = hs_span(s, d->vhost->name);
+	return name.len && *name.at == '*' ? http_span("") : name;
+}
+
+/* Of a call of a pod itself. */
+static struct http_span service_at(const struct router_plan *p)
+{
+	const struct http_snapshot *s = p->version->snapshot;
+	const struct hs_workload *w = http_workload(s, &p->called);
+	const struct hs_workload_port *port = w ? http_workload_port(s, w, p->called_port) : NULL;
+
+	return port ? hs_span(s, port->service) : http_span("");
+}
+
+static bool is_of_node(const struct http_snapshot *s, const struct addr *addr)
+{
+	const struct hs_workload *w = http_workload(s, addr);
+
+	return (w && w->here) || http_authz_pod(s, addr);
+}
+
+static bool came_by_proxy(const struct h1_request *q)
+{
+	for (size_t i = 0; q && i < q->m.header_count; i++)
+		if (h1_is_nocase(q->m.headers[i].name, "x-envoy-attempt-count"))
+			return true;
+	return !q;
+}
+
+static bool is_gateways(const struct router_plan *p)
+{
+	const struct authz_text ns = p->caller_ns, account = p->caller_account;
+
+	return ns.len == strlen(GATEWAY_NAMESPACE) && !memcmp(ns.at, GATEWAY_NAMESPACE, ns.len) &&
+	       account.len == strlen(GATEWAY_ACCOUNT) &&
+	       !memcmp(account.at, GATEWAY_ACCOUNT, account.len);
+}
+
+/* A pod of this node is called by its own address. What a weft-proxy of another node has sent in
+ * clear was counted there, from both sides. */
+static void inbound(const struct router_plan *p, const struct route_ask *ask, bool known,
+		    struct plan_traffic *out)
+{
+	const struct http_snapshot *s = p->version->snapshot;
+	const bool mutual = ask->tls && ask->tls->mutual;
+
+	out->host = h1(service_at(p));
+	out->mutual = mutual;
+	if (mutual && !known && is_gateways(p))
+		out->source = s->header->gateway_peer;
+	if (mutual || !known || is_of_node(s, &p->client))
+		return;
+	out->reporters = 0;
+	out->uncounted = came_by_proxy(ask->request);
+}
+
+void router_traffic(const struct router_plan *p, const struct hs_source *row,
+		    const struct route_ask *ask, struct plan_traffic *out)
+{
+	const struct http_snapshot *s = p->version->snapshot;
+	const struct hs_cluster *c = p->decision.cluster;
+
+	*out = (struct plan_traffic){ .source = row ? row->peer : 0,
+				      .reporters = row && row->in_mesh ? TRAFFIC_SOURCE : 0 };
+	if (p->gateway) {
+		out->source = s->header->gateway_peer;
+		out->reporters = TRAFFIC_SOURCE;
+	}
+	if (p->inbound)
+		inbound(p, ask, row, out);
+	else if (c && c->id)
+		out->cluster = c->id;
+	else
+		out->host = h1(host_of(p));
+}
+
+/* ---- endpoints ---- */
+
+enum { KNOWN = 1u << 31, IN_MESH = 1u << 30 };
+
+static uint32_t peer_at(const struct http_snapshot *s, const struct addr *addr)
+{
+	const struct hs_source *row = http_source_at(s, addr);
+
+	if (!row)
+		return KNOWN;
+	return KNOWN | (row->in_mesh ? IN_MESH : 0) | row->peer;
+}
+
+static void tell(uint32_t peer, struct target *out)
+{
+	out->peer = peer & ~(KNOWN | IN_MESH);
+	out->in_mesh = peer & IN_MESH;
+}
+
+void router_target_peer(const struct router_version *v, const struct router_members *m, uint32_t at,
+			struct target *out)
+{
+	if (!m->peers[at])
+		m->peers[at] = peer_at(v->snapshot, &m->rows[at].endpoint.addr);
+	tell(m->peers[at], out);
+}
+
+void router_address_peer(const struct router_version *v, struct target *out)
+{
+	tell(peer_at(v->snapshot, &out->addr), out);
+}

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/stats/traffic.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/base/log.h"
+#include "proxy/stats/row_map.h"
+#include "proxy/stats/stats.h"
+
+enum {
+	ROWS = TRAFFIC_HTTP_ROWS,
+	SLOTS = 2 * ROWS, /* of a hash table, a power of two */
+	ENDS = TRAFFIC_BUCKETS - 1,
+	SPINS = 1 << 20, /* while another process writes a key: far longer than that takes */
+};
+
+static const double bucket_ends[ENDS] = TRAFFIC_BUCKET_ENDS;
+
+static uint64_t hash_of(const struct http_traffic_key *key, const char *host, size_t len)
+{
+	const uint64_t odd = 0x9e3779b97f4a7c15;
+	uint64_t words[3], h = 0;
+
+	_Static_assert(sizeof(words) == sizeof(*key), "a key is three words");
+	memcpy(words, key, sizeof(words));
+	for (size_t i = 0; i < 3; i++) {
+		h = (h ^ words[i]) * odd;
+		h ^= h >> 29;
+	}
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (unsigned char)host[i]) * odd;
+	return h ^ h >> 32;
+}
+
+static bool is_of(const struct http_traffic_key *there, const char *there_host,
+		  const struct http_traffic_key *key, const char *host, size_t len)
+{
+	return !memcmp(there, key, sizeof(*key)) &&
+	       (key->cluster || (!memcmp(there_host, host, len) && !there_host[len]));
+}
+
+/* Of a host as rows have it: none where a cluster says it. */
+static size_t room_for(const struct http_traffic_key *key, size_t len)
+{
+	if (key->cluster)
+		return 0;
+	return len < TRAFFIC_HOST_MAX ? len : TRAFFIC_HOST_MAX - 1;
+}
+
+/* ---- the rows ---- */
+
+struct traffic_rows {
+	pthread_mutex_t lock;
+	struct row_map map;
+	uint32_t known;	       /* rows that have been looked at; the shared one is row 0 */
+	uint16_t slots[SLOTS]; /* rows by key, with linear probing; 0: free */
+	bool full;	       /* and that has been said */
+};
+
+static struct http_traffic *row_at(const struct traffic_rows *r, uint32_t i)
+{
+	return row_map_at(&r->map, i);
+}
+
+/* The slot where the row is, or belongs. */
+static uint16_t *slot_of(struct traffic_rows *r, const struct http_traffic_key *key,
+			 const char *host, size_t len)
+{
+	uint64_t i = hash_of(key, host, len) % SLOTS;
+
+	while (r->slots[i]) {
+		const struct http_traffic *row = row_at(r, r->slots[i]);
+
+		if (is_of(&row->key, row->host, key, host, len))
+			break;
+		i = (i + 1) % SLOTS;
+	}
+	return &r->slots[i];
+}
+
+/* The row's state, once no other process is about to write its key; of one that has died then it
+ * stays TRAFFIC_BEING_TAKEN. */
+static uint32_t state_of(const struct http_traffic *row)
+{
+	uint32_t state = __atomic_load_n(&row->taken, __ATOMIC_ACQUIRE);
+
+	for (int i = 0; state == TRAFFIC_BEING_TAKEN && i < SPINS; i++)
+		state = __atomic_load_n(&row->taken, __ATOMIC_ACQUIRE);
+	return state;
+}
+
+static void know(struct traffic_rows *r, uint32_t i)
+{
+	struct http_traffic *row = row_at(r, i);
+	size_t len;
+
+	row->host[TRAFFIC_HOST_MAX - 1] = 0; /* whatever an earlier process has left */
+	len = room_for(&row->key, strlen(row->host));
+	*slot_of(r, &row->key, row->host, len) = (uint16_t)i;
+}
+
+static void claim(struct http_traffic *row, const struct http_traffic_key *key, const char *host,
+		  size_t len)
+{
+	uint32_t free_row = TRAFFIC_FREE;
+
+	if (!__atomic_compare_exchange_n(&row->taken, &free_row, TRAFFIC_BEING_TAKEN, false,
+					 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		return;
+	row->key = *key;
+	memcpy(row->host, host, len);
+	row->host[len] = 0;
+	__atomic_store_n(&row->taken, TRAFFIC_TAKEN, __ATOMIC_RELEASE);
+}
+
+/* Looks at the next row: one that others have taken, or with a key the first free one, which it
+ * takes. False: there is none, or none that can be reached. */
+static bool look_at_next(struct traffic_rows *r, const struct http_traffic_key *key,
+			 const char *host, size_t len)
+{
+	struct http_traffic *row = row_at(r, r->known);
+
+	if (r->known == ROWS || row_map_reach(&r->map, r->known))
+		return false;
+	if (state_of(row) == TRAFFIC_FREE && !key)
+		return false;
+	/* Another process may be faster. */
+	if (state_of(row) == TRAFFIC_FREE)
+		claim(row, key, host, len);
+	if (state_of(row) == TRAFFIC_TAKEN)
+		know(r, r->known);
+	r->known++;
+	return true;
+}
+
+static struct http_traffic *shared_row(struct traffic_rows *r)
+{
+	if (!r->full)
+		log_warning("there is no row for more than %d kinds of requests: the others are "
+			    "counted together",
+			    ROWS - 1);
+	r->full = true;
+	return row_at(r, 0);
+}
+
+struct http_traffic *traffic_row(struct traffic_rows *r, const struct http_traffic_key *key,
+				 const char *host, size_t len)
+{
+	size_t room = room_for(key, len);
+	struct http_traffic *row;
+	uint16_t at;
+
+	pthread_mutex_lock(&r->lock);
+	do
+		at = *slot_of(r, key, host, room);
+	while (!at && look_at_next(r, key, host, room));
+	row = at ? row_at(r, at) : shared_row(r);
+	pthread_mutex_unlock(&r->lock);
+	return row;
+}
+
+DEFINE_CLEANUP(struct traffic_rows *, traffic_rows_close);
+
+int traffic_rows_open(int fd, struct traffic_rows **out)
+{
+	_cleanup_(traffic_rows_closep) struct traffic_rows *r = calloc(1, sizeof(*r));
+	int error;
+
+	if (!r)
+		return -ENOMEM;
+	pthread_mutex_init(&r->lock, NULL);
+	error = row_map_open(&r->map, fd, sizeof(struct http_traffic), ROWS);
+	if (!error)
+		error = row_map_reach(&r->map, 0);
+	if (error)
+		return error;
+	/* It is not to be taken for the end of the rows. */
+	__atomic_store_n(&row_at(r, 0)->taken, TRAFFIC_TAKEN, __ATOMIC_RELEASE);
+	r->known = 1;
+	while (look_at_next(r, NULL, NULL, 0))
+		;
+	*out = TAKE_PTR(r);
+	return 0;
+}
+
+void traffic_rows_close(struct traffic_rows *r)
+{
+	if (!r)
+		return;
+	row_map_close(&r->map);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+/* ---- a worker's counts ---- */
+
+struct part {
+	uint64_t sum;
+	uint32_t buckets[TRAFFIC_BUCKETS];
+};
+
+struct count {
+	struct http_traffic_key key;
+	struct http_traffic *row; /* NULL: not asked for yet */
+	uint16_t next;		  /* among those that wait */
+	bool waits;
+	uint64_t requests, closed;
+	struct part duration, request_bytes, response_bytes;
+	char host[TRAFFIC_HOST_MAX]; /* last: most have none */
+};
+
+struct traffic_counts {
+	struct traffic_rows *rows;
+	struct count *counts; /* ROWS of them; 0 is for those that found no other */
+	uint32_t used;
+	uint16_t waiting; /* the first; 0 ends the list, and count 0 says by itself if it waits */
+	uint64_t ends_us[ENDS], ends[ENDS];
+	uint16_t slots[SLOTS];
+};
+
+struct traffic_counts *traffic_counts_new(struct traffic_rows *r)
+{
+	struct traffic_counts *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	/* Memory that is zero as long as it isn't used. */
+	c->counts = calloc(ROWS, sizeof(*c->counts));
+	if (!c->counts) {
+		free(c);
+		return NULL;
+	}
+	c->rows = r;
+	c->used = 1;
+	c->counts[0].row = row_at(r, 0);
+	for (int i = 0; i < ENDS; i++) {
+		c->ends_us[i] = (uint64_t)(bucket_ends[i] * 1000);
+		c->ends[i] = (uint64_t)bucket_ends[i];
+	}
+	return c;
+}
+
+void traffic_counts_free(struct traffic_counts *c)
+{
+	if (!c)
+		return;
+	traffic_counts_write(c);
+	free(c->counts);
+	free(c);
+}
+
+static uint16_t add_count(struct traffic_counts *c, const struct traffic_sample *s, size_t len)
+{
+	struct count *n = &c->counts[c->used];
+
+	if (c->used == ROWS)
+		return 0;
+	n->key = s->key;
+	memcpy(n->host, s->host, len);
+	return (uint16_t)c->used++;
+}
+
+static struct count *count_of(struct traffic_counts *c, const struct traffic_sample *s)
+{
+	size_t len = room_for(&s->key, s->host_len);
+	uint64_t i = hash_of(&s->key, s->host, len) % SLOTS;
+
+	while (c->slots[i]) {
+		struct count *n = &c->counts[c->slots[i]];
+
+		if (is_of(&n->key, n->host, &s->key, s->host, len))
+			return n;
+		i = (i + 1) % SLOTS;
+	}
+	c->slots[i] = add_count(c, s, len);
+	return &c->counts[c->slots[i]];
+}
+
+static void add(struct part *p, uint64_t value, const uint64_t ends[ENDS])
+{
+	unsigned i = 0;
+
+	while (i < ENDS && value > ends[i])
+		i++;
+	p->buckets[i]++;
+	p->sum += value;
+}
+
+static void wait(struct traffic_counts *c, struct count *n)
+{
+	if (n->waits)
+		return;
+	n->waits = true;
+	n->next = c->waiting;
+	if (n != c->counts)
+		c->waiting = (uint16_t)(n - c->counts);
+}
+
+void traffic_count(struct traffic_counts *c, const struct traffic_sample *s)
+{
+	struct count *n = count_of(c, s);
+
+	wait(c, n);
+	if (s->key.is_tcp) {
+		n->requests += s->requests;
+		n->closed += s->closed;
+		n->request_bytes.sum += s->request_bytes;
+		n->response_bytes.sum += s->response_bytes;
+		return;
+	}
+	n->requests++;
+	add(&n->duration, s->duration_us, c->ends_us);
+	add(&n->request_bytes, s->request_bytes, c->ends);
+	add(&n->response_bytes, s->response_bytes, c->ends);
+}
+
+bool traffic_counts_wait(const struct traffic_counts *c)
+{
+	return c->waiting || c->counts[0].waits;
+}
+
+static void write_part(struct traffic_histogram *to, struct part *p)
+{
+	for (int i = 0; i < TRAFFIC_BUCKETS; i++)
+		if (p->buckets[i])
+			stat_add(&to->buckets[i], p->buckets[i]);
+	if (p->sum)
+		stat_add(&to->sum, p->sum);
+	*p = (struct part){ 0 };
+}
+
+static void write_count(struct traffic_counts *c, struct count *n)
+{
+	if (!n->row)
+		n->row = traffic_row(c->rows, &n->key, n->host, strlen(n->host));
+	stat_add(&n->row->requests, n->requests);
+	if (n->closed)
+		stat_add(&n->row->closed, n->closed);
+	write_part(&n->row->duration, &n->duration);
+	write_part(&n->row->request_bytes, &n->request_bytes);
+	write_part(&n->row->response_bytes, &n->response_bytes);
+	n->requests = n->closed = 0;
+	n->waits = false;
+}
+
+void traffic_counts_write(struct traffic_counts *c)
+{
+	while (c->waiting) {
+		struct count *n = &c->counts[c->waiting];
+
+		c->waiting = n->next;
+		write_count(c, n);
+	}
+	if (c->counts[0].waits)
+		write_count(c, &c->counts[0]);
+}
