@@ -91,6 +91,12 @@ static void add_answer(struct dump *d, const char *name, json_t *request, const 
 		add_json(d, name, data ? data : json_null(), what);
 }
 
+static json_t *with(json_t *request, const char *key, json_t *value)
+{
+	json_object_set_new(request, key, value);
+	return request;
+}
+
 static json_t *get_request(void)
 {
 	json_t *request = client_request("get");
@@ -101,17 +107,12 @@ static json_t *get_request(void)
 	return request;
 }
 
-static json_t *with(json_t *request, const char *key, json_t *value)
-{
-	json_object_set_new(request, key, value);
-	return request;
-}
-
 static void add_status(struct dump *d)
 {
 	char why[256];
 
-	if (client_try(d->cli, client_request("status"), &d->status, why, sizeof(why))) {
+	if (client_try(d->cli, with(client_request("status"), "tables", json_true()), &d->status,
+		       why, sizeof(why))) {
 		missing(d, "status.json", why);
 		return;
 	}

@@ -151,7 +151,11 @@ const struct cmd cmds[] = {
 	  "  -E              PATTERN is a regular expression for the whole line\n" },
 	{ "status", cmd_status, "[--wait] [--timeout SECONDS]",
 	  "tell whether weftd is ready, and what it has in force", "--wait --timeout -o", "json",
-	  "  --wait          until it is ready, for at most --timeout seconds (30)\n" },
+	  "  --wait          until it is ready, for at most --timeout seconds (30)\n"
+	  "Fails when there is trouble: it is not ready, no weft-proxy runs, a certificate can't "
+	  "be "
+	  "used or ends soon,\na table is nearly full, or the API server is not followed. With "
+	  "--wait or -o json only when it is not ready.\n" },
 	{ "sysdump", cmd_sysdump, "[FILE.tar.gz|-]",
 	  "gather everything about the node for a report of a fault, without secrets", "", NULL,
 	  "  FILE            where to (weft-sysdump-NODE-TIME.tar.gz here); -: standard output\n"

@@ -52,13 +52,22 @@ static void stop(int signal)
 
 /* ---- what there is to show ---- */
 
+/* Tables are only looked at where they are shown. */
+static json_t *status_request(const struct screen *s)
+{
+	json_t *request = client_request("status");
+
+	json_object_set_new(request, "tables", json_boolean(s->o.view == TOP_VIEWS));
+	return request;
+}
+
 static void ask(struct screen *s)
 {
 	_cleanup_json_ json_t *traffic = NULL, *status = NULL;
 	int r = client_try(s->cli, client_request("traffic"), &traffic, s->why, sizeof(s->why));
 
 	if (!r)
-		r = client_try(s->cli, client_request("status"), &status, s->why, sizeof(s->why));
+		r = client_try(s->cli, status_request(s), &status, s->why, sizeof(s->why));
 	if (r)
 		return;
 	s->why[0] = '\0';
