@@ -29,8 +29,8 @@ endif
 .SECONDARY:
 
 # Programs that only build once `make deps` has been here must not be asked for anything while this file is read.
-PACKAGES := libbpf yaml-0.1 jansson libmnl libpcre2-8 libseccomp libnftables openssl
-LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null || echo -lbpf -lyaml -ljansson -lmnl -lpcre2-8 -lseccomp -lnftables -lssl -lcrypto) -lelf -lz -lm
+PACKAGES := libbpf yaml-0.1 jansson libmnl libpcre2-8 libseccomp libnftables openssl ncursesw
+LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null || echo -lbpf -lyaml -ljansson -lmnl -lpcre2-8 -lseccomp -lnftables -lssl -lcrypto -lncursesw -ltinfo) -lelf -lz -lm
 JOBS = -j$(shell nproc 2>/dev/null || echo 1)
 MULTIARCH = $(shell $(CC) -print-multiarch)
 

@@ -7,6 +7,8 @@
 #include "lib/base/json_io.h"
 #include "lib/wire/wire_client.h"
 
+enum { WHY_MAX = 512 };
+
 json_t *client_request(const char *command)
 {
 	return json_pack("{s:s}", "command", command);
@@ -21,13 +23,25 @@ static void print_list(const json_t *reply, const char *key, const char *prefix)
 		fprintf(stderr, "%s%s\n", prefix, json_string_value(text));
 }
 
-static int unreachable(const struct cli *cli, int r)
+/* Into `why`. Returns STATUS_FAILED. */
+static int cannot_reach(const struct cli *cli, int r, char *why, size_t size)
 {
 	if (r == -ENOENT || r == -ECONNREFUSED)
-		return cmd_failed("no weftd runs on %s", cli->run_dir);
-	if (r == -EACCES || r == -EPERM)
-		return cmd_failed("%s/" WIRE_SOCKET ": only root may talk to weftd", cli->run_dir);
-	return cmd_failed("%s/" WIRE_SOCKET ": %s", cli->run_dir, strerror(-r));
+		snprintf(why, size, "no weftd runs on %s", cli->run_dir);
+	else if (r == -EACCES || r == -EPERM)
+		snprintf(why, size, "%s/" WIRE_SOCKET ": only root may talk to weftd",
+			 cli->run_dir);
+	else
+		snprintf(why, size, "%s/" WIRE_SOCKET ": %s", cli->run_dir, strerror(-r));
+	return STATUS_FAILED;
+}
+
+static int unreachable(const struct cli *cli, int r)
+{
+	char why[WHY_MAX];
+
+	cannot_reach(cli, r, why, sizeof(why));
+	return cmd_failed("%s", why);
 }
 
 int client_ask(const struct cli *cli, json_t *request, const struct files *files, json_t **data)
@@ -49,6 +63,25 @@ int client_ask(const struct cli *cli, json_t *request, const struct files *files
 	print_list(reply, "errors", "");
 	if (!json_is_true(json_object_get(reply, "ok")))
 		return STATUS_FAILED;
+	*data = json_incref(json_object_get(reply, "data"));
+	return 0;
+}
+
+int client_try(const struct cli *cli, json_t *request, json_t **data, char *why, size_t size)
+{
+	_cleanup_(json_decrefp) json_t *owned = request;
+	_cleanup_(json_decrefp) json_t *reply = NULL;
+	_cleanup_close_ int fd = wire_connect(cli->run_dir);
+	int r = !request ? -ENOMEM : fd < 0 ? fd : wire_call(fd, request, NULL, 0, &reply);
+
+	if (r)
+		return cannot_reach(cli, r, why, size);
+	if (!json_is_true(json_object_get(reply, "ok"))) {
+		const json_t *error = json_array_get(json_object_get(reply, "errors"), 0);
+
+		snprintf(why, size, "%s", json_string_value(error) ?: "weftd has refused it");
+		return STATUS_FAILED;
+	}
 	*data = json_incref(json_object_get(reply, "data"));
 	return 0;
 }

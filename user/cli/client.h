@@ -19,6 +19,10 @@ json_t *client_request(const char *command);
  */
 int client_ask(const struct cli *cli, json_t *request, const struct files *files, json_t **data);
 
+/* The same, silently: what there would have been on stderr as an error, without an end of line,
+ * goes into `why`. Notes and warnings are dropped. */
+int client_try(const struct cli *cli, json_t *request, json_t **data, char *why, size_t size);
+
 /* Prints JSON on stdout, keys in order, with a newline. Returns STATUS_DONE, or STATUS_FAILED when
  * out of memory. */
 int client_print_json(const json_t *data);

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "lib/base/cleanup.h"
 #include "cli/age.h"
 #include "cli/client.h"
+#include "cli/conns_events.h"
+#include "cli/filters.h"
 #include "lib/base/json_io.h"
 #include "cli/table_text.h"
 
@@ -30,7 +35,7 @@ static const struct {
 	{ "RECEIVED", "received_bytes", false },
 };
 
-enum { COLUMNS = sizeof(columns) / sizeof(*columns) };
+enum { COLUMNS = sizeof(columns) / sizeof(*columns), POLL_MS = 500 };
 
 /* What a client has sent must not talk to the terminal. */
 static json_t *printable(const char *text)
@@ -90,45 +95,131 @@ static json_t *cell(const json_t *row, const char *member)
 	return printable(json_string_length(value) ? json_string_value(value) : "-");
 }
 
-static int print(const json_t *connections, bool wide)
+/* The headings come with the first rows. */
+static int print(struct table *t, const json_t *connections, bool wide, bool events)
 {
 	_cleanup_(json_decrefp) json_t *rows = json_array();
 	json_t *connection, *row = json_array();
 	size_t i;
 
+	if (events)
+		json_array_append_new(row, json_string("EVENT"));
 	for (size_t c = 0; c < COLUMNS; c++)
 		if (wide || !columns[c].wide)
 			json_array_append_new(row, json_string(columns[c].heading));
-	json_array_append_new(rows, row);
+	if (!t->columns)
+		json_array_append(rows, row);
+	json_decref(row);
 	json_array_foreach(connections, i, connection)
 	{
 		row = json_array();
+		if (events)
+			json_array_append_new(row,
+					      json_text(json_get_text(connection, "event", "")));
 		for (size_t c = 0; c < COLUMNS; c++)
 			if (wide || !columns[c].wide)
 				json_array_append_new(row, cell(connection, columns[c].member));
 		json_array_append_new(rows, row);
 	}
-	return table_print(rows);
+	return table_print_more(t, rows);
+}
+
+struct query {
+	struct filters filters;
+	bool all, watch;
+	bool json, wide;
+	struct table table;
+};
+
+static int print_events(struct query *q, const json_t *events)
+{
+	json_t *event;
+	size_t i;
+
+	if (!json_array_size(events) && q->table.columns)
+		return STATUS_DONE;
+	if (!q->json)
+		return print(&q->table, events, q->wide, true);
+	json_array_foreach(events, i, event)
+	{
+		json_dumpf(event, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
+		putchar('\n');
+	}
+	return STATUS_DONE;
+}
+
+static int ask(const struct cli *cli, const struct query *q, json_t **data)
+{
+	json_t *request = client_request("conns");
+
+	json_object_set_new(request, "all", json_boolean(q->all));
+	filters_add(cli, &q->filters, request);
+	return client_ask(cli, request, NULL, data);
+}
+
+/* Each batch of events is written out before weftd is asked again. */
+static void stop(int signal)
+{
+	(void)signal;
+	_exit(STATUS_DONE);
+}
+
+/* Those that are there at first have opened before: their event is "". */
+static int watch(const struct cli *cli, struct query *q)
+{
+	_cleanup_json_ json_t *known = NULL;
+	int r = STATUS_DONE;
+
+	sigaction(SIGINT, &(struct sigaction){ .sa_handler = stop }, NULL);
+	sigaction(SIGTERM, &(struct sigaction){ .sa_handler = stop }, NULL);
+	while (!r && !ferror(stdout)) {
+		_cleanup_json_ json_t *data = NULL, *now = NULL, *events = NULL;
+
+		r = ask(cli, q, &data);
+		if (r)
+			break;
+		now = conns_by_key(json_object_get(data, "connections"));
+		events = known ? conns_events(known, now)
+			       : json_incref(json_object_get(data, "connections"));
+		r = print_events(q, events);
+		fflush(stdout);
+		json_decref(known);
+		known = TAKE_PTR(now);
+		nanosleep(&(struct timespec){ .tv_nsec = POLL_MS * 1000000L }, NULL);
+	}
+	return r;
+}
+
+static int show(const struct cli *cli, struct query *q)
+{
+	_cleanup_json_ json_t *data = NULL;
+	int r = ask(cli, q, &data);
+
+	if (r)
+		return r;
+	if (q->json)
+		return client_print_json(json_object_get(data, "connections"));
+	return print(&q->table, json_object_get(data, "connections"), q->wide, false);
 }
 
 int cmd_conns(struct cli *cli, int argc, char **argv)
 {
-	_cleanup_(json_decrefp) json_t *data = NULL;
-	bool all = false;
-	const struct cmd_option options[] = { { 0, "all", .flag = &all }, { 0 } };
-	json_t *request;
+	struct query q = { 0 };
+	const struct cmd_option options[] = { { 0, "all", .flag = &q.all },
+					      { 'w', "watch", .flag = &q.watch },
+					      { 0, "from", .list = &q.filters.from },
+					      { 0, "to", .list = &q.filters.to },
+					      { 0, "protocol", .list = &q.filters.protocol },
+					      { 0 } };
 	int r = cmd_options(cli, &argc, argv, options);
 
-	if (r)
-		return r;
-	if (argc > 1)
-		return cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[1]);
-	request = client_request("conns");
-	json_object_set_new(request, "all", json_boolean(all));
-	r = client_ask(cli, request, NULL, &data);
-	if (r)
-		return r;
-	if (cli->output && cli->output[0] == 'j')
-		return client_print_json(json_object_get(data, "connections"));
-	return print(json_object_get(data, "connections"), cli->output != NULL);
+	if (!r && argc > 1)
+		r = cmd_wrong(argv[0], "unexpected argument \"%s\"", argv[1]);
+	q.json = cli->output && strcmp(cli->output, "json") == 0;
+	q.wide = cli->output && !q.json;
+	if (!r)
+		r = q.watch ? watch(cli, &q) : show(cli, &q);
+	table_free(&q.table);
+	filters_free(&q.filters);
+	return r;
 }

@@ -8,10 +8,11 @@
 #include "lib/base/cleanup.h"
 #include "cli/age.h"
 #include "cli/client.h"
+#include "cli/status_trouble.h"
 #include "lib/base/json_io.h"
 #include "lib/wire/wire_client.h"
 
-enum { POLL_MS = 50, TIMEOUT_MAX_S = 86400 };
+enum { POLL_MS = 50, TIMEOUT_MAX_S = 86400, TABLES_TOLD = 4 };
 
 static double now(void)
 {
@@ -50,16 +51,24 @@ static int wait_there(const struct cli *cli, double end, long seconds)
 	}
 }
 
+static json_t *status_request(void)
+{
+	json_t *request = client_request("status");
+
+	json_object_set_new(request, "tables", json_true());
+	return request;
+}
+
 /* Something may be missing that is being put back. */
 static int ask_until(struct cli *cli, double end, json_t **data)
 {
-	int r = client_ask(cli, client_request("status"), NULL, data);
+	int r = client_ask(cli, status_request(), NULL, data);
 
 	while (!r && !is_ready(*data) && now() < end) {
 		json_decref(*data);
 		*data = NULL;
 		pause_poll();
-		r = client_ask(cli, client_request("status"), NULL, data);
+		r = client_ask(cli, status_request(), NULL, data);
 	}
 	return r;
 }
@@ -250,39 +259,98 @@ static void print_draining(const json_t *proxy)
 		printf("draining     process %lld\n", (long long)json_integer_value(pid));
 }
 
+/* "3 services, 2 pods". */
+static void print_objects(const json_t *data)
+{
+	const char *kind, *comma = "";
+	json_t *count;
+
+	printf("objects      ");
+	json_object_foreach(json_object_get(data, "objects"), kind, count)
+	{
+		if (!json_integer_value(count))
+			continue;
+		printf("%s%lld %s", comma, (long long)json_integer_value(count), kind);
+		comma = ", ";
+	}
+	printf("%s\n", *comma ? "" : "none");
+}
+
+static int by_fill(const void *a, const void *b)
+{
+	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+
+	return status_percent(json_get_int(y, "entries", 0), json_get_int(y, "room", 0)) -
+	       status_percent(json_get_int(x, "entries", 0), json_get_int(x, "room", 0));
+}
+
+/* The fullest of the kernel's. */
+static void print_tables(const json_t *data)
+{
+	const json_t *tables = json_object_get(data, "tables");
+	size_t count = json_array_size(tables);
+	_cleanup_free_ json_t **items = calloc(count + 1, sizeof(*items));
+
+	if (!items || !count)
+		return;
+	for (size_t i = 0; i < count; i++)
+		items[i] = json_array_get(tables, i);
+	qsort(items, count, sizeof(*items), by_fill);
+	printf("tables       ");
+	for (size_t i = 0; i < count && i < TABLES_TOLD; i++)
+		printf("%s%s %d %%", i ? ", " : "", json_get_text(items[i], "name", "?"),
+		       status_percent(json_get_int(items[i], "entries", 0),
+				      json_get_int(items[i], "room", 0)));
+	printf(" full%s\n", count > TABLES_TOLD ? ", others less" : "");
+}
+
+/* What has no line of its own. */
+static void print_trouble(const json_t *data)
+{
+	json_t *text;
+	size_t i;
+
+	json_array_foreach(json_object_get(data, "trouble"), i, text)
+	{
+		const char *is = json_string_value(text);
+
+		if (strncmp(is, "missing: ", 9) != 0 && strncmp(is, "certificate: ", 13) != 0)
+			printf("trouble      %s\n", is);
+	}
+}
+
 static int print(const json_t *data)
 {
 	const json_t *proxy = json_object_get(data, "proxy");
-	json_t *count, *missing;
-	const char *kind;
+	json_t *missing;
 	size_t i;
 
 	printf("weftd %s is %s (process %lld)\n", json_get_text(data, "version", "?"),
 	       is_ready(data) ? "ready" : "not ready", (long long)json_get_int(data, "pid", 0));
-	json_array_foreach(json_object_get(data, "missing"), i, missing)
-		printf("missing      %s\n", json_string_value(missing));
 	json_array_foreach(json_object_get(data, "container_lacks"), i, missing)
 		printf("lacks        %s\n", json_string_value(missing));
+	json_array_foreach(json_object_get(data, "missing"), i, missing)
+		printf("missing      %s\n", json_string_value(missing));
 	json_array_foreach(json_object_get(data, "certificates"), i, missing)
 		printf("certificate  %s\n", json_string_value(missing));
+	print_trouble(data);
 	print_sources(data);
 	printf("generation   %lld\n", (long long)json_get_int(data, "generation", 0));
-	printf("pods         %lld, %lld of them in the mesh (--enrol %s)\n",
+	print_objects(data);
+	printf("pods         %lld, %lld of them in the mesh (--enrol %s); %lld NICs\n",
 	       (long long)json_get_int(data, "pods", 0),
-	       (long long)json_get_int(data, "pods_enrolled", 0),
-	       json_get_text(data, "enrol", "?"));
-	printf("nics         %lld\n", (long long)json_get_int(data, "nics", 0));
-	printf("connections  %lld by sockets, %lld by packets\n",
+	       (long long)json_get_int(data, "pods_enrolled", 0), json_get_text(data, "enrol", "?"),
+	       (long long)json_get_int(data, "nics", 0));
+	printf("connections  %lld by sockets, %lld by packets, of %lld at most\n",
 	       (long long)json_get_int(data, "sockets", 0),
-	       (long long)json_get_int(data, "connections", 0));
-	printf("table        room for %lld connections by packets\n",
+	       (long long)json_get_int(data, "connections", 0),
 	       (long long)json_get_int(data, "max_connections", 0));
+	print_tables(data);
 	print_cgroup(data);
 	printf("short cut    %s\n", json_get_text(data, "shortcut", "?"));
 	printf("XDP          %s\n", json_get_text(data, "xdp", "?"));
 	printf("first line   %s\n", json_get_text(data, "connection_policy", "?"));
 	printf("way out      %s\n", json_get_text(data, "outbound_traffic_policy", "?"));
-	printf("attached by  %s\n", json_get_text(data, "attach", "?"));
 	printf("proxy        process %lld, %lld workers, restarted %lld times\n",
 	       (long long)json_get_int(proxy, "pid", 0),
 	       (long long)json_get_int(proxy, "workers", 0),
@@ -291,11 +359,10 @@ static int print(const json_t *data)
 	print_health_ports(data);
 	print_names(data);
 	print_identities(data);
-	printf("kernel       %s\n", json_get_text(data, "kernel", "?"));
+	printf("kernel       %s, programs attached by %s\n", json_get_text(data, "kernel", "?"),
+	       json_get_text(data, "attach", "?"));
 	printf("pinned at    %s\n", json_get_text(data, "bpffs", "?"));
 	printf("state in     %s\n", json_get_text(data, "state_dir", "?"));
-	json_object_foreach(json_object_get(data, "objects"), kind, count)
-		printf("%-20s %lld\n", kind, (long long)json_integer_value(count));
 	return STATUS_DONE;
 }
 
@@ -303,7 +370,7 @@ int cmd_status(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_(json_decrefp) json_t *data = NULL;
 	const char *timeout = "30";
-	bool wait = false;
+	bool wait = false, well;
 	const struct cmd_option options[] = {
 		{ 0, "wait", .flag = &wait },
 		{ 0, "timeout", .value = &timeout },
@@ -328,7 +395,12 @@ int cmd_status(struct cli *cli, int argc, char **argv)
 	r = wait ? wait_there(cli, end_at, seconds) : 0;
 	if (!r)
 		r = ask_until(cli, end_at, &data);
-	if (!r)
-		r = cli->output ? client_print_json(data) : print(data);
-	return r ? r : is_ready(data) ? STATUS_DONE : STATUS_FAILED;
+	if (r)
+		return r;
+	json_object_set_new(data, "trouble", status_trouble(data));
+	r = cli->output ? client_print_json(data) : print(data);
+	/* Scripts that wait for it, or read it, decide by themselves what else is trouble. */
+	well = is_ready(data) &&
+	       (wait || cli->output || !json_array_size(json_object_get(data, "trouble")));
+	return r ? r : well ? STATUS_DONE : STATUS_FAILED;
 }

@@ -27,6 +27,18 @@
 	"  --kubeconfig FILE  the cluster (as kubectl finds it: $KUBECONFIG, ~/.kube/config)\n" \
 	"  --context NAME  one of its contexts (the current one)\n"
 
+/* Of who talks to whom. */
+#define END_DETAILS                                                                        \
+	"  --from END, --to END   a pod, workload, app, service or host, NAMESPACE/NAME, " \
+	"NAMESPACE/ or an address; * is anything\n"
+#define FILTER_DETAILS                                                                           \
+	"  -n NAMESPACE    with either end in it (all)\n" END_DETAILS                            \
+	"  --status STATUS     200, 5xx, 400-499; 0: the client got none\n"                      \
+	"  --verdict VERDICT   forwarded; answered (by a rule: redirect, fault); refused (by a " \
+	"policy, a limit, no rule); failed\n"                                                    \
+	"  --protocol http|tcp\n"                                                                \
+	"  each may be given more than once, or have commas between: one of them holds then\n"
+
 #define DRY_RUN_DETAILS "  --dry-run[=client|server]   only say what would be changed\n"
 
 const struct cmd cmds[] = {
@@ -50,10 +62,15 @@ const struct cmd cmds[] = {
 	  "-n\n" DRY_RUN_DETAILS },
 	{ "completion", cmd_completion, "bash|zsh|fish", "print a completion script for a shell",
 	  "bash zsh fish", NULL, NULL },
-	{ "conns", cmd_conns, "[--all]", "list the connections that are steered", "--all -o",
-	  "json wide",
+	{ "conns", cmd_conns,
+	  "[-w] [--all] [-n NAMESPACE] [--from END] [--to END] [--protocol http|tcp]",
+	  "list the connections that are steered, and the requests under way",
+	  "-w --all -n --from --to --protocol -o", "json wide",
+	  "  -w              go on and tell what is opened, changed and closed, until ^C; -o json: "
+	  "a line for each. What does not last half a second may be missed\n"
 	  "  --all           also those that have ended and are only remembered for a late "
 	  "packet\n"
+	  "  -n NAMESPACE    with either end in it (all)\n" END_DETAILS "  --protocol http|tcp\n"
 	  "An endpoint that outlier detection has ejected has a line of its own, without a "
 	  "client.\n" },
 	{ "dashboard", cmd_dashboard, "[--browser=true|false]",
@@ -104,6 +121,19 @@ const struct cmd cmds[] = {
 	  "  -w              go on and print what changes, until ^C\n"
 	  "  --show-labels, --no-headers, --ignore-not-found   as kubectl has them\n"
 	  "  -o jsonpath='{.items[*].metadata.name}', -o custom-columns=NAME:.metadata.name\n" },
+	{ "logs", cmd_logs,
+	  "[-f] [--last N] [--since TIME] [-n NAMESPACE] [--from END] [--to END] [--status STATUS] "
+	  "[--verdict VERDICT] [--protocol http|tcp]",
+	  "show requests as they end, with who called whom: the node's access log",
+	  "-f --last --since -n --from --to --status --verdict --protocol -o", "compact text json",
+	  "  -f              go on and print what comes, until ^C\n"
+	  "  --last N        of those of before, the latest N (20; with -f 10)\n"
+	  "  --since TIME    of those, the ones since 5m, or since "
+	  "2026-11-30T06:20:00Z\n" FILTER_DETAILS
+	  "  -o text         Istio's format; -o json: a line for each entry, with the same keys\n"
+	  "While nothing follows, weft-proxy keeps the latest entries in memory, of each second "
+	  "and "
+	  "worker 20 at most. weftd need not have --access-log.\n" },
 	{ "manifest", cmd_manifest,
 	  "generate|apply [--set PATH=VALUE]... [-f VALUES.yaml]... [--timeout TIME] [--force]",
 	  "print or apply all that a cluster needs to run weft",
@@ -127,7 +157,29 @@ const struct cmd cmds[] = {
 	  "  -E              PATTERN is a regular expression for the whole line\n" },
 	{ "status", cmd_status, "[--wait] [--timeout SECONDS]",
 	  "tell whether weftd is ready, and what it has in force", "--wait --timeout -o", "json",
-	  "  --wait          until it is ready, for at most --timeout seconds (30)\n" },
+	  "  --wait          until it is ready, for at most --timeout seconds (30)\n"
+	  "Fails when there is trouble: it is not ready, no weft-proxy runs, a certificate can't "
+	  "be "
+	  "used or ends soon,\na table is nearly full, or the API server is not followed. With "
+	  "--wait or -o json only when it is not ready.\n" },
+	{ "sysdump", cmd_sysdump, "[FILE.tar.gz|-]",
+	  "gather everything about the node for a report of a fault, without secrets", "", NULL,
+	  "  FILE            where to (weft-sysdump-NODE-TIME.tar.gz here); -: standard output\n"
+	  "What is in it, and what could not be found, its contents.txt says. Works without weftd, "
+	  "too. Private keys,\ntokens, passwords, data of Secrets, values of environment variables "
+	  "and query strings are left out.\n" },
+	{ "top", cmd_top,
+	  "[--view VIEW] [--sort COLUMN] [--filter TEXT] [-n NAMESPACE] [--interval SECONDS] "
+	  "[--once]",
+	  "watch services, workloads and who calls whom: rates, errors, times",
+	  "--view --sort --filter -n --interval --once -o", "table json",
+	  "  --view VIEW     services (default), workloads, edges, or node\n"
+	  "  --sort COLUMN   name, rate (default), errors, p50, p99, tcp, bytes\n"
+	  "  --filter TEXT   only names that have it\n"
+	  "  -n NAMESPACE    with either end in it (all)\n"
+	  "  --interval SECONDS   how often weftd is asked (1)\n"
+	  "  --once          print one interval, and end; -o json: all views\n"
+	  "Keys: 1 to 4 views, s sort, r reverse, / filter, p pause, ? help, q quit.\n" },
 	{ "uninstall", cmd_uninstall, "[--bpffs DIR] | --cluster [--yes] [--timeout TIME]",
 	  "end weftd and remove everything of weft from the kernel, or from a cluster",
 	  "--bpffs --cluster --yes --kubeconfig --context --timeout", NULL,

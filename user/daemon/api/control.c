@@ -13,6 +13,7 @@
 #include "daemon/api/control_conn.h"
 #include "daemon/api/node_health.h"
 #include "daemon/source/leave.h"
+#include "daemon/supervisor/access_follow.h"
 #include "lib/base/log.h"
 #include "lib/wire/unix_listen.h"
 #include "lib/wire/wire_client.h"
@@ -231,6 +232,7 @@ static void answer_last(struct control_loop *l)
 	for (struct control_conn *c = l->conns; c; c = c->next)
 		c->closing = true;
 	supervisor_cancel_requests(l->d->supervisor);
+	access_follow_cancel(l->d->access_follow);
 }
 
 int control_run(struct weftd *d, struct event_loop *events, int listener)

@@ -8,12 +8,19 @@ static const struct {
 	const char *command;
 	handler_fn handler;
 } handlers[] = {
-	{ "analyze", handle_analyze },	 { "apply", handle_apply },
-	{ "conns", handle_conns },	 { "delete", handle_delete },
-	{ "describe", handle_describe }, { "explain", handle_explain },
-	{ "get", handle_get },		 { "mesh", handle_mesh },
-	{ "stats", handle_stats },	 { "status", handle_status },
-	{ "traffic", handle_traffic },	 { "uninstall", handle_uninstall },
+	{ "analyze", handle_analyze },
+	{ "apply", handle_apply },
+	{ "conns", handle_conns },
+	{ "delete", handle_delete },
+	{ "describe", handle_describe },
+	{ "explain", handle_explain },
+	{ "get", handle_get },
+	{ "logs", handle_logs },
+	{ "mesh", handle_mesh },
+	{ "stats", handle_stats },
+	{ "status", handle_status },
+	{ "traffic", handle_traffic },
+	{ "uninstall", handle_uninstall },
 	{ "versions", handle_versions },
 };
 

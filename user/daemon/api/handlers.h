@@ -12,6 +12,7 @@
 #include "daemon/api/reply.h"
 #include "daemon/supervisor/supervisor.h"
 
+struct access_follow;
 struct leave;
 struct node_health;
 
@@ -28,10 +29,11 @@ struct weftd {
 	const char *node_name;		 /* that Pods of this node name; NULL: not known */
 	struct node_health *node_health; /* NULL: not yet */
 	const char *dashboard;		 /* where the page is; NULL: it is not served */
-	bool registry_only;		 /* outboundTrafficPolicy, as weftd was started */
-	bool quit;			 /* asked to end */
-	bool left;			 /* with nothing of it on the node any more */
-	bool changed;			 /* the rules have changed since this was last cleared */
+	struct access_follow *access_follow;
+	bool registry_only; /* outboundTrafficPolicy, as weftd was started */
+	bool quit;	    /* asked to end */
+	bool left;	    /* with nothing of it on the node any more */
+	bool changed;	    /* the rules have changed since this was last cleared */
 };
 
 /* 0; -EINVAL with the reasons in reply->errors; other -errno, told by its name; -EINPROGRESS: it
@@ -62,6 +64,7 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 int handle_stats(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_traffic(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_conns(struct weftd *d, const struct request *request, struct reply *reply);
+int handle_logs(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_explain(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_analyze(struct weftd *d, const struct request *request, struct reply *reply);
 int handle_mesh(struct weftd *d, const struct request *request, struct reply *reply);

@@ -8,9 +8,11 @@
 #include "lib/base/clock.h"
 #include "daemon/datapath/sockets.h"
 #include "daemon/api/ejections.h"
+#include "daemon/api/ends.h"
 #include "daemon/api/handlers.h"
 #include "daemon/api/handlers_http.h"
 #include "daemon/api/handlers_object.h"
+#include "daemon/api/log_filter.h"
 #include "lib/base/addr.h"
 #include "lib/base/log.h"
 
@@ -30,6 +32,8 @@ struct conns_view {
 	size_t *services; /* positions */
 	__u64 now;
 	bool all;
+	bool ends; /* rows say who is at both, for the filter */
+	struct log_filter filter;
 	json_t *rows;
 	json_t *ejected; /* rows of their own, by key_of() */
 };
@@ -173,6 +177,27 @@ struct conn_view {
 	bool reserved;
 };
 
+/* "source" and "destination" as log_filter.h has them. */
+static void add_ends(json_t *row, json_t *source, json_t *destination)
+{
+	const char *cluster = json_get_text(row, "cluster", ""), *host = strrchr(cluster, '|');
+
+	if (destination && host)
+		ends_add_host(destination, host + 1, strlen(host + 1));
+	json_object_set_new(row, "source", source);
+	json_object_set_new(row, "destination", destination);
+}
+
+/* Takes the row over, if it is asked for. */
+static int add_row(struct conns_view *v, json_t *row)
+{
+	if (row && !log_filter_holds(&v->filter, row)) {
+		json_decref(row);
+		return 0;
+	}
+	return json_array_append_new(v->rows, row) ? -ENOMEM : 0;
+}
+
 static int add_conn(struct conns_view *v, const struct conn_view *c)
 {
 	const char *cluster = registry_name(v->registry, REG_CLUSTER, c->cluster);
@@ -192,7 +217,10 @@ static int add_conn(struct conns_view *v, const struct conn_view *c)
 			c->state, "age_s", c->age_s, "idle_s", c->idle_s, "sent_bytes",
 			(json_int_t)c->sent, "received_bytes", (json_int_t)c->received,
 			"generation", (json_int_t)c->generation, "reserved", c->reserved);
-	return json_array_append_new(v->rows, row) ? -ENOMEM : 0;
+	if (row && v->ends)
+		add_ends(row, ends_at(v->d->engine, &c->called.src, c->called.sport),
+			 ends_at(v->d->engine, &c->addr, c->port));
+	return add_row(v, row);
 }
 
 static int add_entry(void *arg, const struct tuple *key, const struct conn *c,
@@ -324,14 +352,21 @@ static int note_ejected(struct conns_view *v)
 	return r;
 }
 
+/* They have no client; that they are endpoints of what is asked for is seen by the service. */
 static int add_ejected(struct conns_view *v)
 {
 	const char *key;
 	json_t *row;
+	int r = 0;
 
-	json_object_foreach(v->ejected, key,
-			    row) if (json_array_append(v->rows, row)) return -ENOMEM;
-	return 0;
+	json_object_foreach(v->ejected, key, row)
+	{
+		if (v->ends)
+			add_ends(row, json_object(), json_object());
+		if (!r)
+			r = add_row(v, json_incref(row));
+	}
+	return r;
 }
 
 /* Says so in the row of a request whose endpoint is out by now. */
@@ -370,7 +405,11 @@ static int add_request(struct conns_view *v, const struct supervisor_request *s)
 	mark_ejected(v, row);
 	if (s->draining)
 		json_object_set_new(row, "draining", json_true());
-	return json_array_append_new(v->rows, row) ? -ENOMEM : 0;
+	if (row && v->ends)
+		add_ends(row, ends_at(v->d->engine, &q->client, q->client_port),
+			 q->endpoint_port ? ends_at(v->d->engine, &q->endpoint, q->endpoint_port)
+					  : ends_at(v->d->engine, &q->called, q->called_port));
+	return add_row(v, row);
 }
 
 /* The connections, once the proxy has said what it has: the tables may have changed meanwhile. */
@@ -404,12 +443,27 @@ static void add_requests(void *arg, int error, const struct supervisor_request *
 	reply_send(reply, r);
 }
 
+/* Whether any connection is asked for in particular. */
+static bool is_filtered(const struct log_filter *f)
+{
+	return f->from || f->to || f->protocol || f->namespace;
+}
+
+/* With log_filter.h's "from", "to", "protocol" and "namespace"; "ends": true has rows say who is at
+ * both ends in any case. */
 int handle_conns(struct weftd *d, const struct request *request, struct reply *reply)
 {
-	struct conns_view *v = engine_tables(d->engine) ? calloc(1, sizeof(*v)) : NULL;
+	struct log_filter filter;
+	struct conns_view *v;
+	int r = log_filter_parse(request->args, &filter, reply);
 
+	if (r)
+		return r;
+	v = engine_tables(d->engine) ? calloc(1, sizeof(*v)) : NULL;
 	if (!v)
 		return engine_tables(d->engine) ? -ENOMEM : -ENODATA;
+	v->filter = filter;
+	v->ends = is_filtered(&filter) || json_is_true(json_object_get(request->args, "ends"));
 	v->d = d;
 	v->reply = reply;
 	v->all = json_is_true(json_object_get(request->args, "all"));

@@ -9,6 +9,7 @@
 #include "lib/base/cleanup.h"
 #include "daemon/api/handlers.h"
 #include "daemon/api/node_health.h"
+#include "daemon/datapath/map_use.h"
 #include "daemon/datapath/stats.h"
 #include "daemon/resolve/resolver.h"
 #include "lib/base/histogram.h"
@@ -288,6 +289,28 @@ static json_t *identities_json(const struct weftd *d)
 			 "ca", ca_json(&s.ca));
 }
 
+static int add_table(void *list, const struct map_use *u)
+{
+	if (!u->filled)
+		return 0;
+	return json_array_append_new(list,
+				     json_pack("{s:s, s:I, s:I}", "name", u->name, "entries",
+					       (json_int_t)u->entries, "room", (json_int_t)u->room))
+		       ? -ENOMEM
+		       : 0;
+}
+
+/* How full they are. Nothing is told of them while that can't be found out. */
+static json_t *tables_json(const struct weftd *d)
+{
+	json_t *list = json_array();
+
+	if (list && map_use_each(d->kernel, add_table, list))
+		json_array_clear(list);
+	return list;
+}
+
+/* With "tables": true how full the kernel's tables are, too, which takes longer. */
 int handle_status(struct weftd *d, const struct request *request, struct reply *reply)
 {
 	struct kernel_status status = { 0 };
@@ -295,7 +318,6 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 	json_t *missing = json_array();
 	int r = missing ? kernel_status(d->kernel, &status) : -ENOMEM;
 
-	(void)request;
 	if (r) {
 		json_decref(missing);
 		return r;
@@ -330,6 +352,9 @@ int handle_status(struct weftd *d, const struct request *request, struct reply *
 				json_string(d->registry_only ? "REGISTRY_ONLY" : "ALLOW_ANY")) ||
 	    json_object_set_new(reply->data, "dashboard", json_text(d->dashboard)) ||
 	    json_object_set_new(reply->data, "health_ports", node_health_json(d->node_health)))
+		return -ENOMEM;
+	if (json_is_true(json_object_get(request->args, "tables")) &&
+	    json_object_set_new(reply->data, "tables", tables_json(d)))
 		return -ENOMEM;
 	return json_object_set_new(json_object_get(reply->data, "proxy"), "draining",
 				   draining(&proxy))

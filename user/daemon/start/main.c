@@ -26,6 +26,7 @@
 #include "daemon/page/page.h"
 #include "daemon/resolve/resolver.h"
 #include "weft/tproxy.h"
+#include "daemon/supervisor/access_follow.h"
 #include "daemon/supervisor/access_pipe.h"
 #include "daemon/supervisor/supervisor.h"
 #include "lib/wire/wire_client.h"
@@ -47,6 +48,7 @@ DEFINE_CLEANUP(struct cluster_signer *, cluster_signer_close);
 DEFINE_CLEANUP(struct health *, health_close);
 DEFINE_CLEANUP(struct node_health *, node_health_close);
 DEFINE_CLEANUP(struct page *, page_close);
+DEFINE_CLEANUP(struct access_follow *, access_follow_close);
 DEFINE_CLEANUP(struct metrics *, metrics_close);
 
 /* All directories and the network namespace, so that two daemons can't share any. */
@@ -452,6 +454,7 @@ static int serve(const struct options *o)
 	_cleanup_(health_closep) struct health *health = NULL;
 	_cleanup_(node_health_closep) struct node_health *node_health = NULL;
 	_cleanup_(page_closep) struct page *page = NULL;
+	_cleanup_(access_follow_closep) struct access_follow *access_follow = NULL;
 	_cleanup_(metrics_closep) struct metrics *metrics = NULL;
 	struct weftd d = { .bpffs = o->kernel.bpffs,
 			   .state_dir = o->state_dir,
@@ -523,6 +526,10 @@ static int serve(const struct options *o)
 		return log_err(r, "answer at healthCheckNodePorts");
 	d.node_health = node_health;
 	open_page(o, &d, &page);
+	r = access_follow_open(loop, supervisor, &access_follow);
+	if (r)
+		return log_err(r, "follow the access log");
+	d.access_follow = access_follow;
 	r = open_metrics(o, loop, &d, &metrics);
 	if (r)
 		return r;

@@ -466,6 +466,7 @@ void orders_give_log(struct supervisor *s)
 
 	if (!s->can_drain)
 		return;
+	follow_give(s);
 	orders_give_plain(
 		s, (struct proxy_order){ .type = PROXY_LOG, .json = s->options.access_log_json },
 		fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0));

@@ -123,6 +123,12 @@ void supervisor_requests(struct supervisor *s, supervisor_requests_fn done, void
 /* Waits for no more answers: done() is called with -ECANCELED. */
 void supervisor_cancel_requests(struct supervisor *s);
 
+/* Has all proxies that run, and each that is started from now on, write their access log to the
+ * pipe `fd`, too, as PROXY_FOLLOW says; -1: to none any more. Borrowed until then. Calls done(),
+ * unless it is NULL or this is called again before, once all of them do, or can't: perhaps before
+ * it returns. */
+void supervisor_follow(struct supervisor *s, int fd, void (*done)(void *arg), void *arg);
+
 void supervisor_status(const struct supervisor *s, struct supervisor_status *out);
 
 /* Calls each() with a line for every thing that a container in which weftd runs should have of the

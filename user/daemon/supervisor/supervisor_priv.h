@@ -55,6 +55,11 @@ struct supervisor {
 	struct event message_event;
 	struct proxy_words words;
 	struct http_snapshot *snapshot; /* the one that the proxy has; NULL: there is none yet */
+	bool follows;			/* proxies tell of their requests */
+	int follow;			/* where, borrowed */
+	unsigned follow_waits;		/* for so many answers */
+	void (*follow_done)(void *arg);
+	void *follow_arg;
 	int credentials; /* all certificates and keys, a sealed file; -1: there are none yet */
 	bool credentials_refused;   /* by the proxy that runs, or not given for lack of memory */
 	uint32_t state, last_state; /* its number; the last one that was given out */
@@ -113,6 +118,8 @@ void orders_pass_tickets(struct supervisor *s, struct draining *from);
 void orders_pass_identities(struct supervisor *s);
 /* Has the proxy write its access log where it is to go. */
 void orders_give_log(struct supervisor *s);
+/* follow.c: has the proxy that runs tell its requests, if anything follows them. */
+void follow_give(struct supervisor *s);
 /* Gives the proxy all certificates and keys, if there are any. */
 void orders_give_credentials(struct supervisor *s);
 /* An order whose answer is of no further interest than its error; takes `fd` over. False: out of

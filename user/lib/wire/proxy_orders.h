@@ -34,6 +34,9 @@
  *	                                              identities that are in use (credentials.h)
  *	PROXY_TAKE_IDENTITIES  such a file of         once identities that have no certificate use
  *	                another weft-proxy            theirs
+ *	PROXY_FOLLOW    a pipe; none: nothing         once every worker writes what `weft logs`
+ *	                follows any more              shows there: the access log, in JSON, and
+ *	                                              first the latest lines that it has kept
  *
  * PROXY_CREDENTIALS comes before the snapshot that needs them, also to a weft-proxy that has just
  * been started, and again whenever any of them has changed. A server whose credential is not among
@@ -69,6 +72,7 @@ enum proxy_order_type {
 	PROXY_TAKE_TICKETS,
 	PROXY_IDENTITIES,
 	PROXY_TAKE_IDENTITIES,
+	PROXY_FOLLOW,
 };
 
 /* What a weft-proxy can do beyond the first four orders. */

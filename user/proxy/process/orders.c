@@ -111,6 +111,16 @@ static int write_log(struct peer *p, const struct proxy_order *order, struct pro
 	return answer(p, reply, sizeof(*reply), NULL, 0);
 }
 
+static int follow(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply,
+		  int fd)
+{
+	int own = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	(void)order;
+	reply->error = fd >= 0 && own < 0 ? -errno : p->o->follow(p->o->arg, own);
+	return answer(p, reply, sizeof(*reply), NULL, 0);
+}
+
 static int succeed(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply,
 		   int fd)
 {
@@ -191,6 +201,7 @@ static int (*const handlers[])(struct peer *p, const struct proxy_order *order,
 	[PROXY_TAKE_TICKETS] = take_tickets,
 	[PROXY_IDENTITIES] = tell_identities,
 	[PROXY_TAKE_IDENTITIES] = take_identities,
+	[PROXY_FOLLOW] = follow,
 };
 
 /* -EPIPE: weftd has closed the connection. */

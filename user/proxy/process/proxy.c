@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proxy/log/access_log.h"
+#include "proxy/log/access_logs.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 #include "proxy/process/orders.h"
@@ -45,11 +45,12 @@ struct proxy {
 	struct shared_state *state;
 	struct thread *threads;
 	struct http_worker **peers;
-	struct access_log **logs; /* one for each worker, or NULL: there never was a log */
+	struct access_logs *logs; /* one for each worker */
 	size_t count, listening;
 	int signals;
 	uint32_t has;	 /* number of what all workers have; 0: none, or they differ */
 	int log;	 /* a file, or -1 */
+	int follow;	 /* a pipe of weftd's, or -1 */
 	int wake;	 /* an eventfd: all workers may have drained */
 	int alarm;	 /* a timerfd: the time to drain is over */
 	uint64_t end_ms; /* when that is; 0: it does not drain */
@@ -81,10 +82,8 @@ static void proxy_stop(struct proxy *p)
 		if (p->threads[i].opened)
 			worker_close(&p->threads[i].worker.io);
 		router_free(p->threads[i].rules);
-		if (p->logs && p->logs[i])
-			access_log_close(p->logs[i]);
 		if (p->logs)
-			free(p->logs[i]);
+			access_logs_close(&p->logs[i]);
 	}
 	free(p->threads);
 	free(p->peers);
@@ -96,6 +95,7 @@ static void proxy_stop(struct proxy *p)
 	held_unmap(p->held);
 	closep(&p->signals);
 	closep(&p->log);
+	closep(&p->follow);
 	closep(&p->wake);
 	closep(&p->alarm);
 }
@@ -111,8 +111,16 @@ static void offer(const struct proxy *p, struct config *c)
 
 static int open_worker(struct proxy *p, struct thread *t)
 {
+	struct access_logs *logs = &p->logs[t - p->threads];
 	struct worker_options o = p->options->worker;
 
+	logs->tail = access_tail_new();
+	if (!logs->tail)
+		return -ENOMEM;
+	o.log = access_logs_write;
+	o.log_wants = access_logs_wants;
+	o.flush = access_logs_flush;
+	o.log_arg = logs;
 	o.traffic = p->traffic;
 	return http_worker_open(&t->worker, -1, &o, router_interface(t->rules));
 }
@@ -206,16 +214,15 @@ static int tell_requests(void *arg, int fd)
 
 static int make_logs(struct proxy *p)
 {
-	if (p->logs)
-		return 0;
-	p->logs = calloc(p->count, sizeof(*p->logs));
-	for (size_t i = 0; p->logs && i < p->count; i++) {
-		p->logs[i] = malloc(sizeof(**p->logs));
-		if (!p->logs[i])
+	for (size_t i = 0; i < p->count; i++) {
+		if (p->logs[i].log)
+			continue;
+		p->logs[i].log = malloc(sizeof(*p->logs[i].log));
+		if (!p->logs[i].log)
 			return -ENOMEM;
-		access_log_open(p->logs[i], -1, false);
+		access_log_open(p->logs[i].log, -1, false);
 	}
-	return p->logs ? 0 : -ENOMEM;
+	return 0;
 }
 
 /* The file that there was stays open if a worker may still write to it. */
@@ -229,6 +236,18 @@ static int change_log(void *arg, int fd, bool json)
 	if (!r)
 		closep(&p->log);
 	p->log = fd;
+	return r;
+}
+
+/* Likewise. */
+static int follow(void *arg, int fd)
+{
+	struct proxy *p = arg;
+	int r = workers_follow(p->peers, p->logs, p->count, fd);
+
+	if (!r)
+		closep(&p->follow);
+	p->follow = fd;
 	return r;
 }
 
@@ -316,6 +335,7 @@ static int serve(struct proxy *p)
 		.patch = patch_snapshot,
 		.requests = tell_requests,
 		.log = change_log,
+		.follow = follow,
 		.credentials = take_credentials,
 		.tell_tickets = tell_tickets,
 		.take_tickets = take_tickets,
@@ -412,7 +432,8 @@ static int prepare(struct proxy *p)
 	p->state = shared_state_new(p->limits, p->held, p->stats);
 	p->threads = calloc(p->options->listener_count, sizeof(*p->threads));
 	p->peers = calloc(p->options->listener_count, sizeof(struct http_worker *));
-	if (!p->state || !p->threads || !p->peers)
+	p->logs = calloc(p->options->listener_count, sizeof(*p->logs));
+	if (!p->state || !p->threads || !p->peers || !p->logs)
 		return log_err(-ENOMEM, "start");
 	p->count = p->options->listener_count;
 	for (size_t i = 0; i < p->count; i++)
@@ -423,7 +444,7 @@ static int prepare(struct proxy *p)
 int proxy_run(const struct proxy_options *o)
 {
 	_cleanup_(proxy_stop) struct proxy p = {
-		.options = o, .signals = -1, .log = -1, .wake = -1, .alarm = -1
+		.options = o, .signals = -1, .log = -1, .follow = -1, .wake = -1, .alarm = -1
 	};
 	int r;
 

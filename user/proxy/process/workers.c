@@ -15,7 +15,7 @@ struct task {
 	int fd;			 /* the worker's, or -1 */
 	int tell, file;		 /* that all have in common */
 	bool json, listens;
-	struct access_log *log;
+	struct access_logs *logs;
 	int r;
 };
 
@@ -55,31 +55,50 @@ static int carry_out(struct task *tasks, struct http_worker *const *workers, siz
 
 static void change_log(struct worker *io, struct worker_call *call)
 {
-	struct worker_options *o = &((struct http_worker *)io)->options;
 	const struct task *t = (struct task *)call;
 
-	if (o->flush)
-		(void)o->flush(o->log_arg);
-	if (t->log)
-		access_log_switch(t->log, t->file, t->json);
-	o->log = t->log ? access_log_write : NULL;
-	o->flush = t->log ? access_log_flush : NULL;
-	o->log_arg = t->log;
+	(void)io;
+	if (t->logs->to_file)
+		(void)access_log_flush(t->logs->log);
+	t->logs->to_file = t->file >= 0;
+	if (t->logs->to_file)
+		access_log_switch(t->logs->log, t->file, t->json);
 }
 
-int workers_log(struct http_worker *const *workers, struct access_log *const *logs, size_t count,
-		int fd, bool json)
+static void follow(struct worker *io, struct worker_call *call)
 {
-	struct task *tasks = tasks_new(count, -1, change_log);
+	const struct task *t = (struct task *)call;
+
+	access_tail_switch(t->logs->tail, t->file);
+	((struct http_worker *)io)->unflushed = true; /* what was kept */
+}
+
+static int change(void (*run)(struct worker *w, struct worker_call *call),
+		  struct http_worker *const *workers, struct access_logs *logs, size_t count,
+		  int fd, bool json)
+{
+	struct task *tasks = tasks_new(count, -1, run);
 
 	if (!tasks)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		tasks[i].log = fd < 0 ? NULL : logs[i];
+		tasks[i].logs = &logs[i];
 		tasks[i].file = fd;
 		tasks[i].json = json;
 	}
 	return carry_out(tasks, workers, count);
+}
+
+int workers_log(struct http_worker *const *workers, struct access_logs *logs, size_t count, int fd,
+		bool json)
+{
+	return change(change_log, workers, logs, count, fd, json);
+}
+
+int workers_follow(struct http_worker *const *workers, struct access_logs *logs, size_t count,
+		   int fd)
+{
+	return change(follow, workers, logs, count, fd, true);
 }
 
 static void succeed(struct worker *io, struct worker_call *call)

@@ -27,6 +27,8 @@ struct worker_options {
 	struct traffic_rows *traffic; /* where requests are counted by who talks to whom; or NULL */
 	/* Told of each request when it is over; may be NULL. */
 	void (*log)(void *arg, const struct access_entry *e);
+	/* Asked before, with the present in ms: whether it is of interest. NULL: each is. */
+	bool (*log_wants)(void *arg, uint64_t now);
 	/* And when there is nothing else to do; whether it has come to an end. May be NULL. */
 	bool (*flush)(void *arg);
 	void *log_arg;

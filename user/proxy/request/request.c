@@ -294,7 +294,7 @@ static void write_log(struct request *rq)
 	char flags[FLAGS_TEXT];
 	struct access_entry e;
 
-	if (!o->log)
+	if (!o->log || (o->log_wants && !o->log_wants(o->log_arg, loop_now(rq->worker->io.loop))))
 		return;
 	fill_entry(rq, flags, &e);
 	o->log(o->log_arg, &e);

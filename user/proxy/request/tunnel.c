@@ -372,7 +372,7 @@ static void write_log(const struct tunnel *t)
 		.server_name = { *t->name ? t->name : NULL, strlen(t->name) },
 	};
 
-	if (!o->log)
+	if (!o->log || (o->log_wants && !o->log_wants(o->log_arg, now(t))))
 		return;
 	o->log(o->log_arg, &e);
 	t->worker->unflushed = true;
