@@ -5,8 +5,14 @@
  * The context of tc's programs, for what XDP's have in common with them. To be included first.
  */
 #include <linux/bpf.h>
+#include <linux/if_ether.h>
 
 #include <bpf/bpf_helpers.h>
+
+/* Bytes in front of the IP header. tunnel.bpf.c has another value. */
+#ifndef LINK_HLEN
+#define LINK_HLEN ETH_HLEN
+#endif
 
 typedef struct __sk_buff hook_ctx;
 

@@ -2,7 +2,7 @@
 #ifndef WEFT_PARSE_BPF_H
 #define WEFT_PARSE_BPF_H
 /*
- * The edge at tc: an Ethernet frame -> struct packet.
+ * The edge at tc: an Ethernet frame, or a bare IP packet (LINK_HLEN) -> struct packet.
  */
 #include "packet.bpf.h"
 #include "syn.bpf.h"
@@ -20,14 +20,14 @@ static __always_inline enum packet_kind parse_ip4(struct __sk_buff *skb, struct 
 	struct iphdr *ip;
 	__u16 off;
 
-	if (!packet_pull(skb, ETH_HLEN + sizeof(*ip)))
+	if (!packet_pull(skb, LINK_HLEN + sizeof(*ip)))
 		return PACKET_OTHER;
-	ip = (void *)(long)skb->data + ETH_HLEN;
+	ip = (void *)(long)skb->data + LINK_HLEN;
 	if ((void *)(ip + 1) > (void *)(long)skb->data_end || ip->version != 4 || ip->ihl < 5)
 		return PACKET_OTHER;
 	p->ip4 = 1;
 	p->proto = ip->protocol;
-	p->l4 = ETH_HLEN + ip->ihl * 4;
+	p->l4 = LINK_HLEN + ip->ihl * 4;
 	p->bytes = bpf_ntohs(ip->tot_len);
 	addr_from_ip4(&p->t.src, ip->saddr);
 	addr_from_ip4(&p->t.dst, ip->daddr);
@@ -80,7 +80,7 @@ static __always_inline enum packet_kind parse_ip6_extensions(struct __sk_buff *s
 			p->proto = frag.next;
 			p->l4 += sizeof(frag);
 			p->frag_header = -p->l4;
-			p->payload = p->bytes + ETH_HLEN - p->l4;
+			p->payload = p->bytes + LINK_HLEN - p->l4;
 			if (bpf_ntohs(frag.off) & IP6_OFFSET)
 				return p->proto == IPPROTO_TCP ? PACKET_TAIL : PACKET_OTHER;
 			break;
@@ -103,13 +103,13 @@ static __always_inline enum packet_kind parse_ip6(struct __sk_buff *skb, struct 
 {
 	struct ipv6hdr *ip;
 
-	if (!packet_pull(skb, ETH_HLEN + sizeof(*ip)))
+	if (!packet_pull(skb, LINK_HLEN + sizeof(*ip)))
 		return PACKET_OTHER;
-	ip = (void *)(long)skb->data + ETH_HLEN;
+	ip = (void *)(long)skb->data + LINK_HLEN;
 	if ((void *)(ip + 1) > (void *)(long)skb->data_end || ip->version != 6)
 		return PACKET_OTHER;
 	p->proto = ip->nexthdr;
-	p->l4 = ETH_HLEN + sizeof(*ip);
+	p->l4 = LINK_HLEN + sizeof(*ip);
 	p->bytes = ip->payload_len ? sizeof(*ip) + bpf_ntohs(ip->payload_len) : 0;
 	__builtin_memcpy(&p->t.src, &ip->saddr, sizeof(p->t.src));
 	__builtin_memcpy(&p->t.dst, &ip->daddr, sizeof(p->t.dst));
@@ -129,10 +129,10 @@ static __always_inline enum packet_kind parse_tcp(struct __sk_buff *skb, struct 
 	packet_read_tcp(p, tcp);
 	/* A short frame is padded, so the IP length counts; but "big TCP" has 0 there. */
 	if (!p->bytes)
-		p->bytes = skb->len - ETH_HLEN;
+		p->bytes = skb->len - LINK_HLEN;
 	header = l4 + tcp->doff * 4;
 	p->frag_header = (p->ip4 ? tcp->doff * 4 : p->frag_header + header);
-	p->payload = ETH_HLEN + p->bytes > header ? ETH_HLEN + p->bytes - header : 0;
+	p->payload = LINK_HLEN + p->bytes > header ? LINK_HLEN + p->bytes - header : 0;
 	return PACKET_TCP;
 }
 

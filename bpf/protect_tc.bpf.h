@@ -24,7 +24,7 @@ static __always_inline int take_mark(const struct __sk_buff *skb)
 /* Whether the IP packet is longer than its frame, or shorter than its headers. */
 static __always_inline int tells_lies(const struct __sk_buff *skb, const struct packet *p)
 {
-	__u32 end = ETH_HLEN + p->bytes, headers = p->l4 + TCP_MIN;
+	__u32 end = LINK_HLEN + p->bytes, headers = p->l4 + TCP_MIN;
 
 	if (!p->frag)
 		headers = p->frag_header + (p->ip4 ? p->l4 : 0);

@@ -7,9 +7,9 @@
 #include "answer.bpf.h"
 
 enum {
-	IP4_CHECK = ETH_HLEN + 10,
-	IP4_ADDRS = ETH_HLEN + 12,
-	IP6_ADDRS = ETH_HLEN + 8,
+	IP4_CHECK = LINK_HLEN + 10,
+	IP4_ADDRS = LINK_HLEN + 12,
+	IP6_ADDRS = LINK_HLEN + 8,
 };
 
 /*
@@ -111,18 +111,20 @@ static __always_inline int reverse_ip(struct __sk_buff *skb, const struct packet
 		struct iphdr ip;
 
 		answer_ip4(&ip, back);
-		return bpf_skb_store_bytes(skb, ETH_HLEN, &ip, sizeof(ip), 0);
+		return bpf_skb_store_bytes(skb, LINK_HLEN, &ip, sizeof(ip), 0);
 	}
 	struct ipv6hdr ip;
 
 	answer_ip6(&ip, back);
-	return bpf_skb_store_bytes(skb, ETH_HLEN, &ip, sizeof(ip), 0);
+	return bpf_skb_store_bytes(skb, LINK_HLEN, &ip, sizeof(ip), 0);
 }
 
 static __always_inline int swap_macs(struct __sk_buff *skb)
 {
 	__u8 macs[12], back[12];
 
+	if (!LINK_HLEN)
+		return 0;
 	if (bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)))
 		return -1;
 	__builtin_memcpy(back, macs + 6, 6);
@@ -139,7 +141,7 @@ static __always_inline int swap_macs(struct __sk_buff *skb)
 static __always_inline int send_answer(struct __sk_buff *skb, const struct packet *p,
 				       struct tcphdr *tcp)
 {
-	__u32 l4 = ETH_HLEN + (p->ip4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
+	__u32 l4 = LINK_HLEN + (p->ip4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
 	__u32 pseudo, off = l4 + TCP_CHECK;
 	struct tuple back;
 

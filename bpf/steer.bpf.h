@@ -82,6 +82,15 @@ static __always_inline void note_source(const struct conn *c, __u32 ifindex)
 		back->endpoint_ifindex = ifindex;
 }
 
+/* Where a frame goes next; zeros where it has no Ethernet header. */
+static __always_inline long read_next_hop(const struct __sk_buff *skb, __u8 *hop)
+{
+	if (LINK_HLEN)
+		return bpf_skb_load_bytes(skb, 0, hop, ETH_ALEN);
+	__builtin_memset(hop, 0, ETH_ALEN);
+	return 0;
+}
+
 /*
  * What the node's own stack has done with such a packet is what XDP may do with the next one: by
  * which NIC it leaves, and to which next hop. To be called before the frame is changed.
@@ -91,8 +100,7 @@ static __always_inline void note_exit(const struct __sk_buff *skb, const struct 
 {
 	__u8 hop[ETH_ALEN];
 
-	if (p->t.hook != HOOK_EGRESS || !(c->flags & CONN_OUTSIDE) ||
-	    bpf_skb_load_bytes(skb, 0, hop, sizeof(hop)) ||
+	if (p->t.hook != HOOK_EGRESS || !(c->flags & CONN_OUTSIDE) || read_next_hop(skb, hop) ||
 	    (c->endpoint_ifindex == skb->ifindex && same_mac(c->dmac, hop)))
 		return;
 	__builtin_memcpy(c->dmac, hop, sizeof(hop));

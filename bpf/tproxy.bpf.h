@@ -140,7 +140,7 @@ static __noinline int ends_handshake(struct __sk_buff *skb, const struct packet 
 	if ((p->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_ACK)
 		return 0;
 	state = bpf_map_lookup_elem(&proxy, &zero);
-	if (!state || !state->workers || bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip)) ||
+	if (!state || !state->workers || bpf_skb_load_bytes(skb, LINK_HLEN, &ip, sizeof(ip)) ||
 	    bpf_skb_load_bytes(skb, p->l4, &tcp, sizeof(tcp)))
 		return 0;
 	worker = worker_of(p, state->workers);

@@ -420,8 +420,8 @@ behind_world() {
 	END
 }
 
-# overlay_node_up: the pod `far`, 10.245.0.9 and fd00:245::9, on another node, whose pod network is known here by an overlay
-# only, and ours there, as flannel has it
+# overlay_node_up [KIND]: the pod `far`, 10.245.0.9 and fd00:245::9, on another node, whose pod network is known here by an overlay
+# (VXLAN unless given) only, and ours there, as flannel has it
 overlay_node_up() {
 	ns_add far
 	LABELS[far]=app=far
@@ -444,20 +444,69 @@ overlay_node_up() {
 	route add default via 10.245.0.1
 	route add ::/0 via fd00:245::1
 	END
-	overlay_add node nic0 1 2 245
-	overlay_add world eth0 2 1 244
+	overlay_add node 1 2 245 "${1:-vxlan}"
+	overlay_add world 2 1 244 "${1:-vxlan}"
 }
 
-# overlay_add NAMESPACE DEVICE SELF OTHER NET: a route to the other's pods by the device
+# overlay_kinds: what an overlay may be made of here, a word each: Ethernet frames inside (vxlan geneve), bare IP packets (the others)
+overlay_kinds() {
+	local kind
+	ns_add probe
+	for kind in vxlan geneve ipip gre wireguard; do
+		! overlay_device probe 1 2 "$kind" 2>/dev/null || echo "$kind"
+	done
+	echo tun
+	ns_del probe
+}
+
+# overlay_device NAMESPACE SELF OTHER KIND: overlay0, and for IPIP, which carries IPv4 alone, overlay6
+overlay_device() {
+	local ends="local 10.1.0.$2 remote 10.1.0.$3"
+	case $4 in
+	vxlan) ip_in "$1" <<<"link add overlay0 type vxlan id 42 $ends dstport 8472" ;;
+	geneve) ip_in "$1" <<<"link add overlay0 type geneve id 42 remote 10.1.0.$3 dstport 6081" ;;
+	gre) ip_in "$1" <<<"link add overlay0 type gre $ends" ;;
+	ipip)
+		ip_in "$1" <<-END
+		link add overlay0 type ipip $ends
+		link add overlay6 type sit $ends
+		END
+		;;
+	wireguard)
+		type -P wg >/dev/null && ip_in "$1" <<<"link add overlay0 type wireguard" || return 1
+		[ -e "$TMP/wg$2" ] || wg genkey >"$TMP/wg$2"
+		[ -e "$TMP/wg$3" ] || wg genkey >"$TMP/wg$3"
+		in_ns "$1" wg set overlay0 listen-port 51820 private-key "$TMP/wg$2" peer "$(wg pubkey <"$TMP/wg$3")" \
+			allowed-ips 0.0.0.0/0,::/0 endpoint "10.1.0.$3:51820"
+		;;
+	tun)
+		start_in "$1" "$ROOT/selftests/net/tun-link.py" overlay0 "10.1.0.$2" "10.1.0.$3" >"$TMP/tun-$1"
+		wait_until 10 grep -q ready "$TMP/tun-$1"
+		;;
+	esac
+}
+
+# overlay_add NAMESPACE SELF OTHER NET KIND: a route to the other's pods by such a device
 overlay_add() {
+	local six=overlay0
+	overlay_device "$1" "$2" "$3" "$5"
+	[ "$5" != ipip ] || six=overlay6
 	ip_in "$1" <<-END
-	link add overlay0 type vxlan id 42 dev $2 local 10.1.0.$3 remote 10.1.0.$4 dstport 8472
-	address add 10.245.9.$3/30 dev overlay0
-	address add fd00:2459::$3/126 dev overlay0 nodad
+	address add 10.245.9.$2/30 dev overlay0
 	link set overlay0 up
-	route add 10.$5.0.0/24 via 10.245.9.$4 dev overlay0
-	route add fd00:$5::/64 via fd00:2459::$4 dev overlay0
+	address add fd00:2459::$2/126 dev $six nodad
+	link set $six up
+	route add 10.$4.0.0/24 via 10.245.9.$3 dev overlay0
+	route add fd00:$4::/64 via fd00:2459::$3 dev $six
 	END
+}
+
+# overlay_del NAMESPACE: and its routes
+overlay_del() {
+	local device
+	for device in overlay0 overlay6; do
+		ip -n "$(netns "$1")" link del "$device" 2>/dev/null || true
+	done
 }
 
 # outside_add NAME NUMBER: a host outside of the cluster, 10.247.0.NUMBER and fd00:247::NUMBER

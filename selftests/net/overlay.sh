@@ -1,11 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A Gateway's endpoint is on another node behind an overlay. A caller from outside would not get replies as long as weft is not on
-# the overlay's device, so it is left alone; with the device named it is served, and pods still are.
+# A Gateway's endpoint is on another node behind an overlay, of whatever the kernel has. A caller from outside would not get replies as
+# long as weft is not on the overlay's device, so it is left alone; weft finds the device itself, also while it runs, and such a
+# caller is served, and pods still are.
 . "${0%/*}/lib.sh"
 
 node_up
 pod_add client 1
+kinds=$(overlay_kinds)
+say "overlays: $(xargs <<<"$kinds")"
 overlay_node_up
 echo_start far 9000 far
 
@@ -25,14 +28,54 @@ for family in 4 6; do
 done
 weftd_stop
 
-weftd_start --nic nic0,overlay0
-for family in 4 6; do
-	expect_eq "IPv$family, device named: from outside" "$(load world "$(addr $family node)" 31400 -n 20 -c 5 -s hello)" '{"far":20}'
-	for way in $(ways); do
-		callers "$way"
-		expect_eq "IPv$family, device named, callers $WAY: by the service" \
-			"$(load client "$(vip $family 10)" 9000 -n 20 -c 5 --bytes 30000)" '{"far":20}'
+# nics: those that weft is on
+nics() { map_dump nics | jq -r '[.[].formatted.value.name] | sort | join(",")'; }
+are_nics() { [ "$(nics)" = "$1" ]; }
+
+# served KIND: by such an overlay
+served() {
+	local family way
+	for family in 4 6; do
+		expect_eq "$1, IPv$family: from outside" "$(load world "$(addr $family node)" 31400 -n 20 -c 5 -s hello)" '{"far":20}'
+		expect_eq "$1, IPv$family: from outside, 300 kB" "$(load world "$(addr $family node)" 31400 --bytes 300000)" '{"far":1}'
+		for way in $(ways); do
+			callers "$way"
+			expect_eq "$1, IPv$family, callers $WAY: by the service" \
+				"$(load client "$(vip $family 10)" 9000 -n 20 -c 5 --bytes 30000)" '{"far":20}'
+		done
+		callers inside
 	done
-	callers inside
+}
+
+# A device that weft does not take for an overlay by itself is named.
+NICS=auto,overlay0
+weftd_start
+wait_until 5 are_nics nic0,overlay0
+served vxlan
+for kind in $(grep -v vxlan <<<"$kinds"); do
+	wait_until 30 no_conns
+	overlay_del node
+	overlay_del world
+	wait_until 5 are_nics nic0
+	overlay_add node 1 2 245 "$kind"
+	overlay_add world 2 1 244 "$kind"
+	if [ "$kind" = ipip ]; then wait_until 5 are_nics nic0,overlay0,overlay6; else wait_until 5 are_nics nic0,overlay0; fi
+	served "$kind"
 done
 wait_until 30 no_conns
+
+# The port of a bridge is none, nor is a device that is not up.
+overlay_del node
+ip_in node <<END
+link add br0 type bridge
+link add overlay1 type vxlan id 43 local 10.1.0.1 remote 10.1.0.2 dstport 8473
+link add overlay2 type vxlan id 44 local 10.1.0.1 remote 10.1.0.2 dstport 8474
+link set overlay1 master br0
+link set overlay1 up
+END
+wait_until 5 are_nics nic0
+ip -n "$(netns node)" link set overlay2 up
+wait_until 5 are_nics nic0,overlay2
+ip -n "$(netns node)" link set overlay2 down
+ip -n "$(netns node)" link set overlay1 nomaster
+wait_until 5 are_nics nic0,overlay1,overlay2

@@ -100,6 +100,12 @@ static const struct assignment assignments[] = {
 	  "expected ALLOW_ANY or REGISTRY_ONLY, not \"registry_only\"" },
 	{ "dns=10.96.0.10", NULL },
 	{ "dns=", NULL },
+	{ "nic=auto", NULL },
+	{ "nic=auto,eth[0-9],flannel*", NULL },
+	{ "nic=", NULL },
+	{ "nic=eth0,", "nic: expected names or globs of interfaces like auto,eth*, not \"eth0,\"" },
+	{ "nic=eth0 --detach", "nic: expected names or globs of interfaces" },
+	{ "nic=\"eth0\"", "nic: expected names or globs of interfaces" },
 	{ "dns=dns.example", "dns: expected an IP address, not \"dns.example\"" },
 	{ "image", "expected PATH=VALUE, not \"image\"" },
 };
@@ -280,6 +286,7 @@ Test(manifest, one_with_everything_chosen_is_as_it_was_looked_at)
 		"meshConfig.defaultConfig.drainDuration=5m",
 		"meshConfig.outboundTrafficPolicy.mode=REGISTRY_ONLY",
 		"dns=fd00::10",
+		"nic=auto,bond*",
 		"kubernetes.host=fd00::1",
 		"kubernetes.port=16443",
 		"resources.requests.cpu=1",
@@ -385,7 +392,7 @@ Test(manifest, every_object_of_it_can_be_found_again)
 	const struct cluster_object *set;
 
 	cr_assert_eq(cluster_objects_parse("m", text, strlen(text), &objects), 0);
-	cr_expect_eq(objects.count, 19);
+	cr_expect_eq(objects.count, 21);
 	for (size_t i = 0; i < objects.count; i++)
 		check_object(&objects.items[i]);
 	set = find(&objects, "daemonset.apps/weft");

@@ -17,6 +17,7 @@
 #include "sock.skel.h"
 #include "sweep.skel.h"
 #include "tc.skel.h"
+#include "tunnel.skel.h"
 #include "xdp.skel.h"
 
 static const char *const map_names[MAP_MAX] = {
@@ -71,6 +72,7 @@ static const char *const map_names[MAP_MAX] = {
 static const char *const prog_names[PROG_MAX] = {
 	[PROG_FROM_POD] = "from_pod",	      [PROG_TO_POD] = "to_pod",
 	[PROG_FROM_NIC] = "from_nic",	      [PROG_TO_NIC] = "to_nic",
+	[PROG_FROM_TUNNEL] = "from_tunnel",   [PROG_TO_TUNNEL] = "to_tunnel",
 	[PROG_FROM_BRIDGE] = "from_bridge",   [PROG_FROM_WIRE] = "from_wire",
 	[PROG_EXPLAIN] = "explain",	      [PROG_SWEEP] = "sweep",
 	[PROG_SOCK_NOTE] = "sock_note",	      [PROG_COUNT_TRAFFIC] = "count_traffic",
@@ -377,6 +379,16 @@ static int open_objects(struct loader *l, const char *dir, bool xdp)
 	return 0;
 }
 
+static int load_object(struct bpf_object *obj, const char *dir, unsigned max_connections)
+{
+	int r = prepare(obj, dir, max_connections);
+
+	if (!r && (r = bpf_object__load(obj)))
+		log_err(r, "load the %s programs (--log-level debug says why)",
+			bpf_object__name(obj));
+	return r;
+}
+
 /* The first one makes the maps, with the size that was kept or chosen. */
 static int load_objects(struct loader *l, const char *dir, unsigned max_connections)
 {
@@ -385,12 +397,8 @@ static int load_objects(struct loader *l, const char *dir, unsigned max_connecti
 	int r = 0;
 
 	for (size_t i = 0; !r && i < sizeof(objects) / sizeof(objects[0]); i++) {
-		if (!objects[i])
-			continue;
-		r = prepare(objects[i], dir, max_connections);
-		if (!r && (r = bpf_object__load(objects[i])))
-			log_err(r, "load the %s programs (--log-level debug says why)",
-				bpf_object__name(objects[i]));
+		if (objects[i])
+			r = load_object(objects[i], dir, max_connections);
 	}
 	return r;
 }
@@ -465,6 +473,8 @@ static struct bpf_object *object_of(const struct loader *l, enum prog_id id)
 		return l->sock->obj;
 	if (id == PROG_FROM_WIRE)
 		return l->xdp ? l->xdp->obj : NULL;
+	if (id == PROG_FROM_TUNNEL || id == PROG_TO_TUNNEL)
+		return l->tunnel ? l->tunnel->obj : NULL;
 	return id >= PROG_SWEEP && id <= PROG_COUNT_TRAFFIC ? l->sweep->obj : l->tc->obj;
 }
 
@@ -496,6 +506,29 @@ static int pin_progs(struct loader *l, const char *dir)
 		return log_err(r, "make %s/prog", dir);
 	for (int id = 0; !r && id < PROG_MAX; id++)
 		r = pin_prog(l, dir, id);
+	return r;
+}
+
+int loader_need_tunnel(struct loader *l, const char *dir)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = dir);
+	int r;
+
+	if (l->tunnel)
+		return 0;
+	l->tunnel = tunnel_bpf__open_opts(&opts);
+	if (!l->tunnel)
+		return log_err(-errno, "open the BPF programs");
+	r = load_object(l->tunnel->obj, dir, 0);
+	if (!r)
+		r = pin_prog(l, dir, PROG_FROM_TUNNEL);
+	if (!r)
+		r = pin_prog(l, dir, PROG_TO_TUNNEL);
+	if (!r)
+		return 0;
+	tunnel_bpf__destroy(l->tunnel);
+	l->tunnel = NULL;
+	l->prog[PROG_FROM_TUNNEL] = l->prog[PROG_TO_TUNNEL] = -1;
 	return r;
 }
 
@@ -624,6 +657,7 @@ void loader_close(struct loader *l)
 	sweep_bpf__destroy(l->sweep);
 	sock_bpf__destroy(l->sock);
 	xdp_bpf__destroy(l->xdp);
+	tunnel_bpf__destroy(l->tunnel);
 	memset(l, 0, sizeof(*l));
 }
 

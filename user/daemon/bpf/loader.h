@@ -66,6 +66,8 @@ enum prog_id {
 	PROG_TO_POD,
 	PROG_FROM_NIC,
 	PROG_TO_NIC,
+	PROG_FROM_TUNNEL, /* NICs whose packets have no Ethernet header */
+	PROG_TO_TUNNEL,
 	PROG_FROM_BRIDGE,
 	PROG_FROM_WIRE,
 	PROG_EXPLAIN,
@@ -100,7 +102,8 @@ struct loader {
 	struct tc_bpf *tc;
 	struct sweep_bpf *sweep;
 	struct sock_bpf *sock;
-	struct xdp_bpf *xdp; /* NULL: not asked for */
+	struct xdp_bpf *xdp;	   /* NULL: not asked for */
+	struct tunnel_bpf *tunnel; /* NULL: not needed yet */
 };
 
 struct loader_options {
@@ -114,6 +117,9 @@ struct loader_options {
 
 /* `dir` is a directory on a bpffs. Logs. */
 int loader_open(struct loader *l, const char *dir, const struct loader_options *o);
+/* Loads PROG_FROM_TUNNEL and PROG_TO_TUNNEL, once: they are for nodes that have such NICs. `dir` as
+ * before. Logs. */
+int loader_need_tunnel(struct loader *l, const char *dir);
 /* Gives the maps of an object that is yet to be loaded the sizes of those that are pinned in `dir`.
  * Pins of counters in another layout are removed, so that they are made anew; nothing is removed
  * where -EEXIST says that another map does not fit. Logs. */

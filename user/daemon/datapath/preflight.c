@@ -5,7 +5,6 @@
 #include <linux/capability.h>
 #include <linux/magic.h>
 #include <net/if.h>
-#include <net/if_arp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,6 +17,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
 #include "daemon/bpf/pin.h"
+#include "daemon/netlink/netlink_query.h"
 #include "daemon/node/match.h"
 
 /* One line without an errno's words behind it. */
@@ -103,22 +103,23 @@ static int check_interface(void *arg, const char *pattern)
 	return refuse(-ENODEV, "%s %s: no such interface", option, pattern);
 }
 
-/* The programs look for an Ethernet header. */
+/* The programs look for an Ethernet header, or for none. */
 static int check_nic(void *arg, const char *name)
 {
 	_cleanup_close_ int fd = -1;
 	struct ifreq q = {};
-	int r = check_interface(arg, name);
+	int r = strcmp(name, "auto") ? check_interface(arg, name) : 0;
 
-	if (r || match_is_glob(name))
+	if (r || match_is_glob(name) || !strcmp(name, "auto"))
 		return r;
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	snprintf(q.ifr_name, sizeof(q.ifr_name), "%s", name);
 	if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &q))
 		return log_err(-errno, "--nic %s", name);
-	if (q.ifr_hwaddr.sa_family == ARPHRD_ETHER)
+	if (nl_framing_of(q.ifr_hwaddr.sa_family) != NL_FRAMING_OTHER)
 		return 0;
-	return refuse(-EINVAL, "--nic %s: is not an Ethernet interface", name);
+	return refuse(-EINVAL, "--nic %s: its packets are neither Ethernet frames nor bare IP",
+		      name);
 }
 
 static int check_interfaces(const struct kernel_options *o)

@@ -23,6 +23,24 @@ static void copy_string(char *out, size_t size, const struct rtattr *a)
 		memcpy(out, RTA_DATA(a), n);
 }
 
+enum nl_framing nl_framing_of(unsigned type)
+{
+	switch (type) {
+	case ARPHRD_ETHER:
+		return NL_FRAMING_ETHERNET;
+	case ARPHRD_NONE: /* those for which the kernel's dev_is_mac_header_xmit() is false */
+	case ARPHRD_TUNNEL:
+	case ARPHRD_TUNNEL6:
+	case ARPHRD_SIT:
+	case ARPHRD_IPGRE:
+	case ARPHRD_IP6GRE:
+	case ARPHRD_RAWIP:
+		return NL_FRAMING_NONE;
+	default:
+		return NL_FRAMING_OTHER;
+	}
+}
+
 void nl_link_parse(const struct nlmsghdr *h, struct nl_link *out)
 {
 	const struct ifinfomsg *m = NLMSG_DATA(h);
@@ -32,7 +50,7 @@ void nl_link_parse(const struct nlmsghdr *h, struct nl_link *out)
 	memset(out, 0, sizeof(*out));
 	out->ifindex = m->ifi_index;
 	out->flags = m->ifi_flags;
-	out->ethernet = m->ifi_type == ARPHRD_ETHER;
+	out->framing = nl_framing_of(m->ifi_type);
 	out->peer = nl_int(a.at[IFLA_LINK], 0);
 	out->nsid = nl_int(a.at[IFLA_LINK_NETNSID], NL_NSID_OWN);
 	out->mtu = nl_int(a.at[IFLA_MTU], 0);

@@ -13,6 +13,16 @@
 #include "daemon/netlink/netlink.h"
 #include "weft/addr.h"
 
+/* What is in front of the IP header of an interface's packets. */
+enum nl_framing {
+	NL_FRAMING_OTHER, /* something that weft can't read */
+	NL_FRAMING_ETHERNET,
+	NL_FRAMING_NONE, /* nothing: IPIP, WireGuard, tun */
+};
+
+/* By the interface's type, ARPHRD_*. */
+enum nl_framing nl_framing_of(unsigned type);
+
 struct nl_link {
 	int ifindex;
 	unsigned flags; /* IFF_* */
@@ -24,9 +34,9 @@ struct nl_link {
 	int peer;   /* IFLA_LINK; 0 if none */
 	int nsid; /* IFLA_LINK_NETNSID: the namespace of the peer; NL_NSID_OWN: this one, or no peer
 		   */
-	bool ethernet; /* its packets are Ethernet frames */
-	bool xdp;      /* has an XDP program */
-	bool moved;    /* RTM_DELLINK: it lives on in another namespace */
+	enum nl_framing framing;
+	bool xdp;   /* has an XDP program */
+	bool moved; /* RTM_DELLINK: it lives on in another namespace */
 };
 
 /* Takes an RTM_NEWLINK or RTM_DELLINK apart. */

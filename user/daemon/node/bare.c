@@ -129,7 +129,8 @@ static bool is_bare_but_queue(struct local_node *node, const struct iface *i,
 			      struct reason_text *why)
 {
 	static const enum prog_id own[] = { PROG_FROM_POD, PROG_TO_POD, PROG_FROM_BRIDGE,
-					    PROG_FROM_NIC, PROG_TO_NIC };
+					    PROG_FROM_NIC, PROG_TO_NIC, PROG_FROM_TUNNEL,
+					    PROG_TO_TUNNEL };
 	int fds[sizeof(own) / sizeof(own[0])];
 	struct survey_args found;
 

@@ -29,6 +29,18 @@ struct iface *iface_bridge(struct iface *first, const struct iface *port)
 	return i && !strcmp(i->link.kind, "bridge") ? i : NULL;
 }
 
+bool iface_is_tunnel(const struct iface *i)
+{
+	static const char *const kinds[] = { "vxlan",	  "geneve", "ipip",	 "sit",
+					     "ip6tnl",	  "gre",    "gretap",	 "ip6gre",
+					     "ip6gretap", "erspan", "ip6erspan", "wireguard" };
+
+	for (size_t n = 0; n < sizeof(kinds) / sizeof(kinds[0]); n++)
+		if (!strcmp(i->link.kind, kinds[n]))
+			return true;
+	return false;
+}
+
 struct iface *iface_add(struct iface **first)
 {
 	struct iface *i = calloc(1, sizeof(*i));

@@ -49,6 +49,8 @@ struct iface *iface_find(struct iface *first, int ifindex);
 struct iface *iface_find_by_peer(struct iface *first, int nsid, int peer);
 /* The bridge that the interface is a port of, or NULL. */
 struct iface *iface_bridge(struct iface *first, const struct iface *port);
+/* By its kind: a tunnel to other hosts, by which an overlay may carry what pods send. */
+bool iface_is_tunnel(const struct iface *i);
 /* A new one at the list's head; NULL when out of memory. */
 struct iface *iface_add(struct iface **first);
 void iface_free(struct iface *i);

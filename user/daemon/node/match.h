@@ -8,6 +8,8 @@
 
 /* Whether `name` matches an element of `list`. */
 bool match_list(const char *list, const char *name);
+/* Whether an element of the list is `word`. */
+bool match_has_word(const char *list, const char *word);
 /* Whether the element has glob characters. */
 bool match_is_glob(const char *pattern);
 /* Calls `each` for every element that isn't empty, until it answers other than 0, which is
@@ -23,12 +25,14 @@ struct role_question {
 	bool has_default_route;
 	bool was_nic;		/* had one before: routes flap, connections outlive that */
 	const char *pods, *nic; /* --pods and --nic; `nic` may be NULL */
+	bool is_tunnel;		/* by which other nodes' pods may be reached */
 };
 
 /*
- * What is named is believed, --nic before --pods. Otherwise an interface that carries a default
- * route, or has carried one, is a NIC, even if it is one end of a veth, and with --pods auto every
- * other veth to another namespace is a pod's.
+ * What is named is believed, --nic before --pods. Otherwise, where --nic is not given or
+ * has the word auto, an interface that carries a default route, or has carried one, is a NIC, even
+ * if it is one end of a veth, and so is a tunnel; with --pods auto every other veth to another
+ * namespace is a pod's.
  */
 enum role match_role(const struct role_question *q);
 

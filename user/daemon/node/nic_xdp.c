@@ -224,6 +224,12 @@ static int adopt(struct local_node *node, struct iface *i)
 	return r ? r : nic_xdp_write(node, i);
 }
 
+/* What it carries has come by another NIC's wire already. */
+static int permit_tunnel(struct local_node *node, struct iface *i)
+{
+	return permit(node, i, "a tunnel");
+}
+
 /* What runs there stays: to take it off would stop some cards for a moment. */
 static int judge(struct local_node *node, struct iface *i, bool bare, struct reason_text *why)
 {
@@ -247,8 +253,12 @@ int nic_xdp_refresh(struct local_node *node)
 		if (i->role != ROLE_NIC)
 			continue;
 		why = all;
-		r = (node->xdp == XDP_AUTO ? judge(node, i, bare, &why) : permit_forced(node, i))
-			    ?: r;
+		if (nic_is_tunnel(i))
+			r = permit_tunnel(node, i) ?: r;
+		else if (node->xdp == XDP_AUTO)
+			r = judge(node, i, bare, &why) ?: r;
+		else
+			r = permit_forced(node, i) ?: r;
 	}
 	return r;
 }
@@ -273,6 +283,8 @@ int nic_xdp_put(struct local_node *node, struct iface *i)
 	int r;
 
 	i->xdp = XDP_OFF;
+	if (node->xdp != XDP_OFF && nic_is_tunnel(i))
+		return nic_xdp_remove(node, i) ?: permit_tunnel(node, i);
 	if (node->xdp == XDP_AUTO)
 		return adopt(node, i);
 	r = put(node, i, node->xdp);

@@ -162,6 +162,41 @@ static struct addr source_addr(const struct pods *p, int ifindex, bool v4)
 	return any;
 }
 
+bool nic_is_tunnel(const struct iface *i)
+{
+	return i->link.framing == NL_FRAMING_NONE || iface_is_tunnel(i);
+}
+
+enum prog_id nic_prog(const struct iface *i, enum hook hook)
+{
+	if (i->link.framing == NL_FRAMING_NONE)
+		return hook == HOOK_INGRESS ? PROG_FROM_TUNNEL : PROG_TO_TUNNEL;
+	return hook == HOOK_INGRESS ? PROG_FROM_NIC : PROG_TO_NIC;
+}
+
+static int put_programs(struct local_node *node, const struct iface *i)
+{
+	const int *prog = node->loader->prog;
+	int r = i->link.framing == NL_FRAMING_NONE
+			? loader_need_tunnel(node->loader, node->attach.dir)
+			: 0;
+
+	return r ? r
+		 : attach_put_both(&node->attach, i->link.ifindex, prog[nic_prog(i, HOOK_INGRESS)],
+				   prog[nic_prog(i, HOOK_EGRESS)]);
+}
+
+/* Some CNIs have a tunnel for each other node: what is left out is told once, and fails nothing. */
+static int refuse_tunnel(struct iface *i)
+{
+	if (!i->told_unusable)
+		log_warning("%s: not taken as a NIC: weft holds no more of them: --nic may name "
+			    "those that matter",
+			    i->link.name);
+	i->told_unusable = true;
+	return 0;
+}
+
 int nic_refresh(struct local_node *node, struct iface *i)
 {
 	__u32 key = (__u32)i->link.ifindex;
@@ -173,12 +208,13 @@ int nic_refresh(struct local_node *node, struct iface *i)
 
 	memcpy(nic.name, i->link.name, sizeof(nic.name));
 	if (bpf_map_update_elem(node->loader->map[MAP_NICS], &key, &nic, BPF_ANY))
-		return log_err(-errno, "add the interface %s", i->link.name);
+		return errno == E2BIG && iface_is_tunnel(i)
+			       ? refuse_tunnel(i)
+			       : log_err(-errno, "add the interface %s", i->link.name);
 	i->xdp_refused = 0;
 	if (i->role == ROLE_NIC)
 		return nic_xdp_renew(node, i);
-	r = attach_put_both(&node->attach, i->link.ifindex, node->loader->prog[PROG_FROM_NIC],
-			    node->loader->prog[PROG_TO_NIC]);
+	r = put_programs(node, i);
 	if (r && r != -ENODEV)
 		return r;
 	r = nic_xdp_put(node, i);

@@ -32,7 +32,7 @@ enum { SHORTCUT_TEXT_MAX = 256, XDP_TEXT_MAX = 512 };
 struct node_options {
 	const char *dir; /* --bpffs. Borrowed, like the next two, until node_close() */
 	struct event_loop *loop;
-	const struct loader *loader;
+	struct loader *loader;
 	const char *pods, *nic; /* --pods, --nic */
 	enum shortcut_mode shortcut;
 	enum xdp_mode xdp; /* --xdp */

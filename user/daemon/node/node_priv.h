@@ -62,7 +62,7 @@ struct restore {
 };
 
 struct local_node {
-	const struct loader *loader;
+	struct loader *loader;
 	struct event_loop *loop;
 	int netlink;		  /* requests */
 	struct event links;	  /* notifications: links and addresses, of all namespaces */
@@ -133,6 +133,10 @@ int pod_forget_netns(struct local_node *node, struct iface *i);
 int pods_prune_netns(struct local_node *node);
 
 /* nics.c */
+/* What is attached to that side of a NIC. */
+enum prog_id nic_prog(const struct iface *i, enum hook hook);
+/* Whether it is not for XDP: its packets are no frames that come by a wire. */
+bool nic_is_tunnel(const struct iface *i);
 int nic_refresh(struct local_node *node, struct iface *i);
 int nic_remove(struct local_node *node, struct iface *i);
 int node_refresh(struct local_node *node);

@@ -25,13 +25,23 @@ static void touch_bridge(struct pods *p, const struct iface *port)
 		bridge->dirty = true;
 }
 
-/* The programs look for an Ethernet header. */
+/* The programs look for an Ethernet header, or for none. */
 static enum role refuse_nic(struct iface *i)
 {
 	if (!i->told_unusable)
-		log_warning("%s: not taken as a NIC: is not an Ethernet interface", i->link.name);
+		log_warning("%s: not taken as a NIC: its packets are neither Ethernet frames nor "
+			    "bare IP",
+			    i->link.name);
 	i->told_unusable = true;
 	return ROLE_NONE;
+}
+
+/* The port of a bridge or of a switch carries what that has to do with. One that is down carries
+ * nothing, but may be so for a moment only. */
+static bool is_overlay(const struct iface *i)
+{
+	return iface_is_tunnel(i) && !i->link.master &&
+	       (i->link.flags & IFF_UP || i->role == ROLE_NIC);
 }
 
 static enum role wanted_role(const struct pods *p, struct iface *i);
@@ -57,13 +67,14 @@ static enum role wanted_role(const struct pods *p, struct iface *i)
 		.was_nic = i->was_nic,
 		.pods = p->match,
 		.nic = p->nic,
+		.is_tunnel = is_overlay(i),
 	};
 
 	enum role role = l->flags & IFF_LOOPBACK ? ROLE_NONE : match_role(&q);
 
 	if (role == ROLE_NONE && !strcmp(l->kind, "bridge") && has_pods(p, i))
 		return ROLE_BRIDGE;
-	return role == ROLE_NIC && !l->ethernet ? refuse_nic(i) : role;
+	return role == ROLE_NIC && l->framing == NL_FRAMING_OTHER ? refuse_nic(i) : role;
 }
 
 static int leave_role(struct local_node *node, struct iface *i)

@@ -90,7 +90,7 @@ int restore_open(struct local_node *node)
 struct side {
 	enum role role;
 	enum hook hook;
-	enum prog_id prog;
+	enum prog_id prog; /* of a NIC: nic_prog() */
 };
 
 static const struct side sides[] = {
@@ -99,9 +99,10 @@ static const struct side sides[] = {
 	{ ROLE_BRIDGE, HOOK_INGRESS, PROG_FROM_BRIDGE },
 };
 
-/* Calls `each` for every side of an interface where our program does not run. */
+/* Calls `each` for every side of an interface where our program does not run, with that. */
 static int each_bare_side(struct local_node *node,
-			  int (*each)(void *arg, const struct iface *i, const struct side *s),
+			  int (*each)(void *arg, const struct iface *i, enum hook hook,
+				      enum prog_id prog),
 			  void *arg)
 {
 	int r = 0;
@@ -109,11 +110,11 @@ static int each_bare_side(struct local_node *node,
 	for (const struct iface *i = node->pods.ifaces; i; i = i->next) {
 		for (size_t n = 0; n < sizeof(sides) / sizeof(sides[0]); n++) {
 			const struct side *s = &sides[n];
+			enum prog_id prog = s->role == ROLE_NIC ? nic_prog(i, s->hook) : s->prog;
 
-			if (i->role == s->role &&
-			    !attach_runs(&node->attach, i->link.ifindex, s->hook,
-					 node->loader->prog[s->prog]))
-				r = each(arg, i, s) ?: r;
+			if (i->role == s->role && !attach_runs(&node->attach, i->link.ifindex,
+							       s->hook, node->loader->prog[prog]))
+				r = each(arg, i, s->hook, prog) ?: r;
 		}
 	}
 	return r;
@@ -124,21 +125,21 @@ struct teller {
 	void *arg;
 };
 
-static int tell_side(void *arg, const struct iface *i, const struct side *s)
+static int tell_side(void *arg, const struct iface *i, enum hook hook, enum prog_id prog)
 {
 	const struct teller *t = arg;
 	char text[96];
 
-	snprintf(text, sizeof(text), "program %s on %s", loader_prog_name(s->prog), i->link.name);
+	(void)hook;
+	snprintf(text, sizeof(text), "program %s on %s", loader_prog_name(prog), i->link.name);
 	t->tell(t->arg, text);
 	return 0;
 }
 
-static int put_side(void *arg, const struct iface *i, const struct side *s)
+static int put_side(void *arg, const struct iface *i, enum hook hook, enum prog_id prog)
 {
 	struct local_node *node = arg;
-	int r = attach_put_back(&node->attach, i->link.ifindex, s->hook,
-				node->loader->prog[s->prog]);
+	int r = attach_put_back(&node->attach, i->link.ifindex, hook, node->loader->prog[prog]);
 
 	return r == -ENODEV ? 0 : r;
 }

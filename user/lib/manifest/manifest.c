@@ -48,6 +48,7 @@ static void print_daemon_set(const struct values *v, FILE *out)
 	template_print(v, manifest_container, out);
 	print_given(v, VALUE_WORKERS, manifest_workers, out);
 	print_given(v, VALUE_DNS, manifest_dns, out);
+	print_given(v, VALUE_NIC, manifest_nic, out);
 	if (values_true(v, VALUE_DASHBOARD))
 		template_print(v, manifest_dashboard, out);
 	template_print(v, manifest_environment, out);
