@@ -22,7 +22,7 @@
 
 enum {
 	HS_MAGIC = 0x77656674,
-	HS_VERSION = 11,
+	HS_VERSION = 12,
 	HS_NONE = 0xffffffffu,
 };
 

@@ -126,6 +126,13 @@ enum pick {
 	PICK_NO_CLUSTER, /* the rule names what does not exist: 503 NC */
 };
 
+/* What AuthorizationPolicies say of a request. Texts live as long as the plan. */
+struct route_rbac {
+	const char *details; /* of a refusal: Envoy's response code details; NULL without memory */
+	const char *audit;   /* "ns[foo]-policy[p]-rule[0]": the rule of the first AUDIT policy that
+				is met; NULL: none is */
+};
+
 struct router {
 	/* Fills in `plan`, which is zeroed. */
 	void (*plan)(struct router *r, const struct route_ask *ask, struct buffer_pool *buffers,
@@ -180,12 +187,11 @@ struct router {
 	void (*reached)(struct router *r, struct plan *plan);
 	/*
 	 * Between pick() and done(), or for a copy: whether the endpoint's AuthorizationPolicies
-	 * let the request through to the target (NULL: a connection without requests). False, with
-	 * Envoy's response code details, which live as long as the plan; NULL without memory. May
-	 * be NULL.
+	 * let the request through to the target (NULL: a connection without requests). Fills in
+	 * `out`, which is zeroed; NULL: it is a copy, of which nothing is told. May be NULL.
 	 */
 	bool (*allows)(struct router *r, const struct plan *plan, const struct h1_request *request,
-		       const struct target *target, const char **details);
+		       const struct target *target, struct route_rbac *out);
 };
 
 #endif

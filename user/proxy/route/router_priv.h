@@ -13,7 +13,8 @@
 
 enum {
 	ROUTER_SHADOW = 320,
-	ROUTER_TRIED = 8, /* endpoints that another try avoids */
+	ROUTER_AUDIT = 352, /* "ns[]-policy[]-rule[]" with names of 63 and 253 bytes */
+	ROUTER_TRIED = 8,   /* endpoints that another try avoids */
 };
 
 #define ROUTER_HASH 0xcbf29ce484222325u /* to begin with */
@@ -47,6 +48,7 @@ struct router_plan {
 	char cookie[HS_COOKIE_MAX];	 /* to be set, if cookie_len isn't 0 */
 	size_t cookie_len;
 	char *denied;		  /* what says so where policies refuse it; owned */
+	char audit[ROUTER_AUDIT]; /* the rule of the AUDIT policy that is met */
 	struct router_plan *next; /* among the unused ones */
 	/* Who calls, where that is known by more than the address, for AuthorizationPolicies: as
 	 * long as the client's connection. Empty: by its address. */
@@ -89,7 +91,7 @@ void router_reached(struct router *r, struct plan *plan);
 /* ---- router_authz.c: likewise ---- */
 
 bool router_allows(struct router *r, const struct plan *plan, const struct h1_request *request,
-		   const struct target *target, const char **details);
+		   const struct target *target, struct route_rbac *out);
 
 static inline uint64_t router_now(void)
 {
