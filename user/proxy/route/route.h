@@ -149,6 +149,15 @@ struct router {
 	/* Between events: switches to other rules if some were offered. Whether it did. May be
 	 * NULL. */
 	bool (*turn)(struct router *r);
+	/* Goes up when turn() has exchanged all rules. */
+	unsigned version;
+	/*
+	 * Then, for a plan of before whose endpoint has answered, or taken a connection without
+	 * requests: lets go of the rules that it was made by. What is left of it are the counters
+	 * and what is the plan's own; of its target all but the names of TLS. done() and release()
+	 * follow as ever. May be NULL.
+	 */
+	void (*settle)(struct router *r, struct plan *plan);
 	/* Whether that target.endpoint is one no longer. May be NULL. */
 	bool (*gone)(struct router *r, uint32_t endpoint);
 	/* TLS is spoken at some addresses, or has been: what follows is to be asked of each

@@ -27,16 +27,19 @@ struct router_ops {
 
 /* What a plan holds on to. */
 struct router_plan {
-	struct router_version *version;
+	struct router_version *version; /* a reference; NULL: it is settled */
 	struct http_request request;
 	struct http_decision decision;
 	struct addr client, called;
 	uint16_t client_port, called_port;
-	struct router_ops ops;		 /* the request's, then the response's */
-	struct router_ops headers;	 /* of an answer of our own */
-	struct endpoint_state *endpoint; /* of the current try */
-	uint32_t endpoint_at;		 /* where it was among the cluster's */
-	uint32_t tried[ROUTER_TRIED];	 /* their ids */
+	struct router_ops ops;	   /* the request's, then the response's */
+	struct router_ops headers; /* of an answer of our own */
+	/* Of the current try. The version holds it, or, of a settled plan, the plan does: then its
+	 * cluster is `cluster`, and 0 if nothing about it is to be reported. */
+	struct endpoint_state *endpoint;
+	uint32_t cluster;
+	uint32_t endpoint_at;	      /* where it was among the cluster's */
+	uint32_t tried[ROUTER_TRIED]; /* their ids */
 	uint32_t tried_count;
 	bool gateway; /* a Gateway was called: its identity is the caller's to endpoints */
 	bool hashed;
@@ -87,6 +90,12 @@ enum pick router_pick_mirror(struct router *r, struct plan *plan, size_t i, stru
 void router_done(struct router *r, struct plan *plan, struct target *t, enum outcome outcome,
 		 unsigned status);
 void router_reached(struct router *r, struct plan *plan);
+void router_settle(struct router *r, struct plan *plan);
+
+/* ---- router.c ---- */
+
+/* The rules that it goes by. NULL: none yet. */
+const struct router_version *router_current(const struct router *r);
 
 /* ---- router_authz.c: likewise ---- */
 
