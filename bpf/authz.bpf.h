@@ -112,6 +112,9 @@ static __noinline int authorize(struct __sk_buff *skb)
 	if (is_nodes_call(skb, &p))
 		return TC_ACT_UNSPEC;
 	verdict = authz_verdict(&p, set);
+	if (verdict & AUTHZ_LOGS)
+		count_reason(REASON_RBAC_LOGGED);
+	verdict &= AUTHZ_VERDICT;
 	if (verdict == AUTHZ_PASSES)
 		return TC_ACT_UNSPEC;
 	if (verdict != AUTHZ_LETS)

@@ -16,7 +16,8 @@
 /* `authz_pods`: struct addr of a pod -> __u32 number of its set, not 0. `authz_state`, one __u32: 1
  * while there are any. Programs have a copy of that (loader_set_authz()). */
 
-/* `authz_rules`, a BPF_MAP_TYPE_LPM_TRIE: struct authz_key -> __u32 enum authz_verdicts. */
+/* `authz_rules`, a BPF_MAP_TYPE_LPM_TRIE: struct authz_key -> __u32 of enum authz_verdicts, to
+ * which AUTHZ_LOGS may be added. */
 struct authz_key {
 	__u32 prefixlen; /* AUTHZ_KEY_BITS, and those of the address */
 	__u32 set;
@@ -38,6 +39,8 @@ enum authz_verdicts {
 	AUTHZ_CLOSES = 2,
 	AUTHZ_CLOSES_PLAINTEXT = 3, /* by a PeerAuthentication that is STRICT */
 	AUTHZ_PASSES = 4,	    /* no AuthorizationPolicy had a say in it */
+	AUTHZ_VERDICT = 7,	    /* the bits of the above */
+	AUTHZ_LOGS = 8,		    /* besides: an AUDIT policy is met */
 };
 
 #endif

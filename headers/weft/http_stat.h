@@ -92,6 +92,7 @@ struct http_cluster_stat {
 	 * endpoint let through, and that they don't */
 	__u64 allowed;
 	__u64 denied;
+	__u64 logged; /* that AUDIT policies are met by, whether they are let through or not */
 
 	/* outlier_detection.* */
 	/* gauge: endpoints that are out, as of the last request */

@@ -103,6 +103,8 @@ enum reason {
 	REASON_RBAC_ALLOWED, /* passed: AuthorizationPolicies let the connection through there */
 	REASON_PLAINTEXT_DENIED, /* refused: a PeerAuthentication is STRICT, where the pod is, and
 				  * the caller speaks no mutual TLS */
+	REASON_RBAC_LOGGED, /* passed or refused, which is counted besides: an AuthorizationPolicy
+			     * with the action AUDIT is met, where the pod is */
 	REASON_MAX,
 };
 

@@ -181,6 +181,52 @@ expect_match "explain of a request at a Gateway" "$(weft explain --gateway defau
 expect_match "explain of a pod's" "$(weft explain --from client --to web:8080 --path /x)" 'no AuthorizationPolicy of default/web allows default/client'
 weft apply -f "$TMP/policies.yaml" >/dev/null 2>&1
 
+weft delete -f "$TMP/policies.yaml" >/dev/null 2>&1
+
+# AUDIT marks, and decides nothing.
+logged() {
+	echo "$(stat_of 'cluster.outbound|8080||web.default.svc.cluster.local.rbac.logged') $(stat_of weft.reason.rbac_logged)"
+}
+policies 'action: AUDIT, rules: [{to: [{operation: {methods: [POST], ports: ["8080"]}}]}, {from: [{source: {namespaces: [shop]}}]}]' >"$TMP/policies.yaml"
+apply <"$TMP/policies.yaml" 2>/dev/null
+read -r requests connections <<<"$(logged)"
+expect_eq "audited: what is not met passes" "$(ask 4 client http /x) $(ask 4 client tcp) $(ask 6 far pod-tcp)" "200 200 200"
+expect_eq "and is not counted" "$(logged)" "$requests $connections"
+expect_eq "audited: what is met passes, too" "$(ask 4 client http /x -X POST) $(ask 6 pay http /x) $(ask 4 pay tcp) $(ask 4 pay pod-tcp)" "200 200 200 200"
+expect_eq "and is counted" "$(logged)" "$((requests + 2)) $((connections + 2))"
+expect_match "explain of what is audited" "$(weft explain --from client --to web:8080 --path /x --method POST)" \
+	'AuthorizationPolicy default/p1 \(.*\) audits default/client at port 8080 by spec.rules\[0\]'
+expect_eq "and of what is not" "$(weft explain --from client --to web:8080 --path /x -o json | jq -c .audit_policies)" null
+expect_match "explain of a connection that is audited" "$(weft explain --from shop/pay --to web-tcp.default:9090)" \
+	'AuthorizationPolicy default/p1 \(.*\) audits shop/pay at port 9090 by spec.rules\[1\]'
+weft delete -f "$TMP/policies.yaml" >/dev/null 2>&1
+policies 'action: AUDIT, rules: [{}] % rules: [{from: [{source: {namespaces: [default]}}]}] % action: DENY, rules: [{to: [{operation: {paths: [/no]}}]}]' >"$TMP/policies.yaml"
+apply <"$TMP/policies.yaml" 2>/dev/null
+read -r requests connections <<<"$(logged)"
+expect_eq "audited beside others" "$(ask 4 client http /x) $(ask 4 pay http /x) $(ask 4 client http /no)" "200 403 403"
+expect_eq "each of them is counted" "$(logged)" "$((requests + 3)) $connections"
+expect_eq "a connection that is audited and refused" "$(ask 4 pay tcp)" refused
+expect_eq "it is counted" "$(logged)" "$((requests + 3)) $((connections + 1))"
+expect_match "get" "$(weft get authorizationpolicies)" '^p1 +AUDIT +app=web'
+weft delete -f "$TMP/policies.yaml" >/dev/null 2>&1
+weftd_stop
+weftd_start --node-name here --access-log "$TMP/access.json" --access-log-format json
+apply <"$TMP/policies.yaml" 2>/dev/null
+expect_eq "audited, with an access log in JSON" "$(ask 4 client http /marked)" 200
+# marks PATH: of its last line
+marks() {
+	wait_until 5 grep -q "$1" "$TMP/access.json"
+	grep "$1" "$TMP/access.json" | tail -1 | jq -c '[has("access_log_hint"), .access_log_hint, .audit_policy]'
+}
+expect_eq "the mark" "$(marks /marked)" '[true,true,"ns[default]-policy[p1]-rule[0]"]'
+weft delete -f "$TMP/policies.yaml" >/dev/null 2>&1
+expect_eq "without the policy" "$(ask 4 client http /unmarked)" 200
+expect_eq "no mark" "$(marks /unmarked)" '[false,null,null]'
+weftd_stop
+weftd_start --node-name here --access-log "$TMP/access.log"
+policies 'rules: [{to: [{operation: {methods: [GET]}}]}] % action: DENY, rules: [{to: [{operation: {methods: [HEAD]}}]}, {to: [{operation: {paths: [/no]}}]}]' >"$TMP/policies.yaml"
+apply <"$TMP/policies.yaml" 2>/dev/null
+
 # A connection that is kept open is none for a policy that has changed; and a weftd that is started again has them.
 expect_match "get" "$(weft get authorizationpolicies)" '^p1 +ALLOW +app=web'
 weftd_kill9

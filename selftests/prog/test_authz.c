@@ -119,6 +119,45 @@ Test(authz, plaintext_to_a_strict_pod, .timeout = 60)
 	}
 }
 
+/* What an AUDIT policy is met by is counted, and goes as it would without. */
+Test(authz, audited_connections, .timeout = 60)
+{
+	static const struct {
+		__u32 verdict;
+		bool passes;
+		enum reason also; /* is counted */
+	} verdicts[] = {
+		{ AUTHZ_PASSES, true, REASON_MAX },
+		{ AUTHZ_LETS, true, REASON_RBAC_ALLOWED },
+		{ AUTHZ_CLOSES, false, REASON_RBAC_DENIED },
+	};
+
+	for (size_t i = 0; i < 2 * sizeof(verdicts) / sizeof(*verdicts); i++) {
+		const int n = (int)i / 2, family = i % 2 ? 6 : 4;
+		struct env *e = env_new(&(struct env_options){ .family = family });
+		struct addr endpoint = env_endpoint(e);
+		struct env_packet p = { .t = { .src = env_router(e),
+					       .dst = endpoint,
+					       .sport = CLIENT_PORT,
+					       .dport = PORT },
+					.flags = SYN,
+					.ifindex = ENDPOINT_IF };
+		struct env_result r;
+
+		env_authorize(e, &endpoint, SET);
+		env_authorize_row(e, SET, 0, false, NULL, verdicts[n].verdict | AUTHZ_LOGS);
+		r = env_run(e, "to_pod", &p);
+		if (verdicts[n].passes)
+			steer_expect_untouched("audited", &r, &p);
+		else
+			cr_expect_eq(r.packet.flags, RST | ACK);
+		cr_expect_eq(env_reason(e, REASON_RBAC_LOGGED), 1);
+		if (verdicts[n].also != REASON_MAX)
+			cr_expect_eq(env_reason(e, verdicts[n].also), 1);
+		env_free(e);
+	}
+}
+
 /* Whoever wrote a set without rows meant to let nobody through. */
 Test(authz, a_set_without_rows_is_closed, .timeout = 60)
 {

@@ -79,6 +79,13 @@ static const struct row rows[] = {
 	  FOO("{}") POLICY("foo", "q", "{rules: [" TO("methods: [GET]") "]}"), "bar", 80, GET, "" },
 	{ "DENY before ALLOW", ALLOW("{}") POLICY("foo", "q", "{action: DENY, rules: [{}]}"), "bar",
 	  80, GET, "ns[foo]-policy[q]-rule[0]" },
+	{ "AUDIT decides nothing", FOO("{action: AUDIT, rules: [{}]}"), "world", 80, GET, "" },
+	{ "AUDIT is no ALLOW policy that the others are closed for",
+	  FOO("{action: AUDIT, rules: [" FROM("namespaces: [bar]") "]}"), "foo", 80, GET, "" },
+	{ "AUDIT opens nothing", FOO("{}") POLICY("foo", "a", "{action: AUDIT, rules: [{}]}"),
+	  "bar", 80, GET, "none" },
+	{ "AUDIT before DENY", DENY("{}") POLICY("foo", "a", "{action: AUDIT, rules: [{}]}"), "bar",
+	  80, GET, BY },
 	{ "only DENY: the rest is allowed", DENY(TO("methods: [POST]")), "bar", 80, GET, "" },
 	{ "the rule that decided", DENY(TO("methods: [PUT]") ", " TO("methods: [GET]")), "bar", 80,
 	  GET, "ns[foo]-policy[p]-rule[1]" },
@@ -316,29 +323,35 @@ static void load(struct compiled *c, const char *policies)
 	cr_assert_eq(c->r, 0, "%s: %s", policies, errors_text(&c->errors));
 }
 
-/* As weft-proxy asks. */
-static void check_verdict(const struct row *row, const struct tables *t)
+/* As weft-proxy asks; `a` is filled in, and lives as long as the question. */
+static struct authz_question ask(const struct row *row, struct asked *a)
 {
-	struct asked a = { "", "", "", "", "" };
 	struct authz_question q = { .source = address(row->caller),
 				    .remote = address(row->caller),
 				    .destination = called(),
 				    .port = row->port,
 				    .http = *row->request,
 				    .header = read_header,
-				    .arg = &a };
-	struct authz_view view = http_authz_view(t->http);
-	struct authz_verdict v;
-	char details[AUTHZ_DETAILS_MAX], want[AUTHZ_DETAILS_MAX];
+				    .arg = a };
 
 	if (*row->request)
-		cr_assert_geq(sscanf(row->request, "%15s %63s %63s %63[^:]: %63s", a.method, a.host,
-				     a.path, a.name, a.value),
+		cr_assert_geq(sscanf(row->request, "%15s %63s %63s %63[^:]: %63s", a->method,
+				     a->host, a->path, a->name, a->value),
 			      3);
-	q.method = text(a.method);
-	q.host = text(a.host);
-	q.path = text(a.path);
-	v = http_authz_judge(t->http, &q);
+	q.method = text(a->method);
+	q.host = text(a->host);
+	q.path = text(a->path);
+	return q;
+}
+
+static void check_verdict(const struct row *row, const struct tables *t)
+{
+	struct asked a = { "", "", "", "", "" };
+	struct authz_question q = ask(row, &a);
+	struct authz_view view = http_authz_view(t->http);
+	struct authz_verdict v = http_authz_judge(t->http, &q);
+	char details[AUTHZ_DETAILS_MAX], want[AUTHZ_DETAILS_MAX];
+
 	cr_expect_eq(v.allowed, !*row->want, "%s", row->what);
 	snprintf(want, sizeof(want), "rbac_access_denied_matched_policy[%s]", row->want);
 	if (!v.allowed)
@@ -404,10 +417,154 @@ Test(authz, rows_of_istio_s_documents)
 				     rows[i].what);
 		/* What the kernel sees of a request is a connection: it is never laxer. */
 		else if (*rows[i].want)
-			cr_expect_eq(kernel_verdict(c.tables, &rows[i]), AUTHZ_CLOSES,
-				     "kernel, of a request: %s", rows[i].what);
+			cr_expect_eq(kernel_verdict(c.tables, &rows[i]) & AUTHZ_VERDICT,
+				     AUTHZ_CLOSES, "kernel, of a request: %s", rows[i].what);
 		compiled_free(&c);
 	}
+}
+
+/* ---- AUDIT ---- */
+
+/* `marks`: the rules of AUDIT policies that are met, each with a blank behind it. */
+static const struct audit_row {
+	struct row row;
+	__u32 kernel; /* enum authz_verdicts; 0: a request, of which the kernel has no say */
+	const char *marks;
+} audit_rows[] = {
+#define AUDIT(name, rules) POLICY("foo", name, "{action: AUDIT, rules: [" rules "]}")
+#define MARK(name) "ns[foo]-policy[" name "]-rule[0] "
+	{ { "everything", AUDIT("a", "{}"), "world", 80, GET, "" }, 0, MARK("a") },
+	{ { "everything, TCP", AUDIT("a", "{}"), "world", 9000, "", "" },
+	  AUTHZ_PASSES | AUTHZ_LOGS,
+	  MARK("a") },
+	{ { "without rules nothing", FOO("{action: AUDIT}"), "world", 9000, "", "" },
+	  AUTHZ_PASSES,
+	  "" },
+	{ { "who is met", AUDIT("a", FROM("namespaces: [bar]")), "bar", 9000, "", "" },
+	  AUTHZ_PASSES | AUTHZ_LOGS,
+	  MARK("a") },
+	{ { "who is not", AUDIT("a", FROM("namespaces: [bar]")), "foo", 9000, "", "" },
+	  AUTHZ_PASSES,
+	  "" },
+	{ { "who has no identity", AUDIT("a", FROM("notPrincipals: [\"*\"]")), "far", 9000, "",
+	    "" },
+	  AUTHZ_PASSES | AUTHZ_LOGS,
+	  MARK("a") },
+	{ { "a subnet", AUDIT("a", FROM("ipBlocks: [203.0.113.0/24]")), "world", 9000, "", "" },
+	  AUTHZ_PASSES | AUTHZ_LOGS,
+	  MARK("a") },
+	{ { "a method", AUDIT("a", TO("methods: [GET]")), "bar", 80, GET, "" }, 0, MARK("a") },
+	{ { "another method", AUDIT("a", TO("methods: [PUT]")), "bar", 80, GET, "" }, 0, "" },
+	{ { "of a rule about requests TCP has what is left of it, as for DENY",
+	    AUDIT("a", TO("methods: [PUT], ports: [\"9000\"]")), "bar", 9000, "", "" },
+	  AUTHZ_PASSES | AUTHZ_LOGS,
+	  MARK("a") },
+	{ { "and not at other ports", AUDIT("a", TO("methods: [PUT], ports: [\"9000\"]")), "bar",
+	    9001, "", "" },
+	  AUTHZ_PASSES,
+	  "" },
+	{ { "what is allowed", ALLOW("{}") AUDIT("a", "{}"), "bar", 9000, "", "" },
+	  AUTHZ_LETS | AUTHZ_LOGS,
+	  MARK("a") },
+	{ { "what is denied", DENY("{}") AUDIT("a", "{}"), "bar", 9000, "", BY },
+	  AUTHZ_CLOSES | AUTHZ_LOGS,
+	  MARK("a") },
+	{ { "what nothing allows", FOO("{}") AUDIT("a", "{}"), "bar", 80, GET, "none" },
+	  0,
+	  MARK("a") },
+	{ { "two of three", AUDIT("a", "{}") AUDIT("b", FROM("namespaces: [foo]")) AUDIT("c", "{}"),
+	    "bar", 80, GET, "" },
+	  0,
+	  MARK("a") MARK("c") },
+	{ { "the rule that is met", AUDIT("a", TO("methods: [PUT]") ", " TO("methods: [GET]")),
+	    "bar", 80, GET, "" },
+	  0,
+	  "ns[foo]-policy[a]-rule[1] " },
+	{ { "of another namespace", POLICY("bar", "a", "{action: AUDIT, rules: [{}]}"), "bar", 80,
+	    GET, "" },
+	  0,
+	  "" },
+	{ { "of the root namespace", POLICY("istio-system", "a", "{action: AUDIT, rules: [{}]}"),
+	    "bar", 80, GET, "" },
+	  0,
+	  "ns[istio-system]-policy[a]-rule[0] " },
+};
+
+static void check_marks(const struct audit_row *row, const struct tables *t)
+{
+	_cleanup_free_ char *marks = NULL;
+	struct asked a = { "", "", "", "", "" };
+	struct authz_question q = ask(&row->row, &a);
+	struct authz_view view = http_authz_view(t->http);
+	const struct hs_authz_pod *pod = http_authz_pod(t->http, &q.destination);
+	struct authz_audit audit;
+	size_t size;
+	FILE *f = open_memstream(&marks, &size);
+	char name[AUTHZ_DETAILS_MAX];
+
+	cr_assert(f && pod);
+	(void)http_authz_judge(t->http, &q); /* which says who calls */
+	for (__u32 at = 0; authz_audit_next(&view, pod->set, &q, &at, &audit);)
+		fprintf(f, "%s ",
+			authz_rule_name(&view, audit.policy, audit.rule, name, sizeof(name)));
+	fclose(f);
+	cr_expect_str_eq(marks, row->marks, "%s", row->row.what);
+}
+
+Test(authz, audit_marks_and_decides_nothing)
+{
+	for (size_t i = 0; i < sizeof(audit_rows) / sizeof(*audit_rows); i++) {
+		const struct audit_row *row = &audit_rows[i];
+		const struct addr pod = called();
+		struct compiled c = { 0 };
+
+		load(&c, row->row.policies);
+		check_verdict(&row->row, c.tables);
+		check_marks(row, c.tables);
+		if (row->kernel)
+			cr_expect_eq(kernel_verdict(c.tables, &row->row), row->kernel, "kernel: %s",
+				     row->row.what);
+		/* Requests are to be seen for it. */
+		cr_expect_eq(http_authz_is_inbound(c.tables->http, &pod),
+			     strcmp(row->row.what, "of another namespace") != 0, "%s",
+			     row->row.what);
+		compiled_free(&c);
+	}
+}
+
+/* More subnets at more ports than there is room for in the kernel: connections are not marked, and
+ * none is refused for it. */
+Test(authz, audit_closes_nothing_for_want_of_room, .timeout = 120)
+{
+	const struct row asked = { "audited", "", "world", 9000, "", "" };
+	_cleanup_free_ char *policies = NULL;
+	_cleanup_free_ char *said = NULL;
+	struct compiled c = { 0 };
+	size_t size;
+	FILE *f = open_memstream(&policies, &size);
+
+	cr_assert(f);
+	for (int n = 0; n < 2; n++) {
+		fprintf(f,
+			"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: "
+			"{namespace: foo, name: a%d}\nspec: {action: AUDIT, rules: [{from: "
+			"[{source: "
+			"{ipBlocks: [",
+			n);
+		for (int i = 0; i < 250; i++)
+			fprintf(f, "%s10.%d.%d.0/24", i ? ", " : "", n, i);
+		fputs("]}}], to: [{operation: {ports: [", f);
+		for (int i = 0; i < 250; i++)
+			fprintf(f, "%s\"%d\"", i ? ", " : "", 9000 + 250 * n + i);
+		fputs("]}}]}]}\n---\n", f);
+	}
+	fclose(f);
+	load(&c, policies);
+	said = errors_text(&c.errors);
+	cr_expect_eq(kernel_verdict(c.tables, &asked), AUTHZ_PASSES);
+	cr_expect(said && strstr(said, "mark requests to the pods that it selects, and no"), "%s",
+		  said);
+	compiled_free(&c);
 }
 
 /* ---- PeerAuthentications that are STRICT ---- */
@@ -459,6 +616,8 @@ static const struct strict_row {
 	  PEER("istio-system", "{mtls: {mode: STRICT}}")
 		  HTTPBIN("portLevelMtls: {80: {mode: STRICT}, 81: {mode: PERMISSIVE}}"),
 	  "world", 82, AUTHZ_CLOSES_PLAINTEXT, "plaintext_denied[ns[istio-system]-policy[pa]]" },
+	{ "before one that audits", STRICT AUDIT("a", "{}"), "world", 80, AUTHZ_CLOSES_PLAINTEXT,
+	  "plaintext_denied[ns[foo]-policy[pa]]" },
 	{ "before an AuthorizationPolicy that allows", STRICT ALLOW("{}"), "world", 80,
 	  AUTHZ_CLOSES_PLAINTEXT, "plaintext_denied[ns[foo]-policy[pa]]" },
 	{ "who has an identity the AuthorizationPolicy judges", STRICT ALLOW("{}"), "bar", 80,
@@ -682,7 +841,6 @@ Test(authz, refusals)
 	} bad[] = {
 		{ "{action: CUSTOM, provider: {name: x}, rules: [{}]}",
 		  "weft does not carry out action CUSTOM, and provider" },
-		{ "{action: AUDIT, rules: [{}]}", "weft does not carry out action AUDIT" },
 		{ "{targetRefs: [{kind: Gateway, name: x}]}",
 		  "weft does not carry out targetRef and targetRefs" },
 		{ "{rules: [" FROM("requestPrincipals: [\"*\"]") "]}",

@@ -911,7 +911,9 @@ Test(kube_source, an_authorization_policy_that_is_refused_denies)
 		  true },
 		{ "{\"rules\":[{\"from\":[{\"source\":{\"requestPrincipals\":[\"*\"]}}]}]}", true },
 		{ "{\"targetRefs\":[{\"kind\":\"Gateway\",\"name\":\"x\"}]}", false },
-		{ "{\"action\":\"AUDIT\"}", false },
+		{ "{\"action\":\"AUDIT\",\"rules\":[{\"from\":[{\"source\":{"
+		  "\"requestPrincipals\":[\"*\"]}}]}]}",
+		  false },
 	};
 	unsigned kind = (unsigned)kube_kind_of_name("AuthorizationPolicy");
 

@@ -212,6 +212,28 @@ Test(proxy_log, a_line_of_the_longest_fields_fits)
 	cr_expect_eq(strlen(json_string_value(json_object_get(o, "downstream_peer_subject"))),
 		     224u);
 	json_decref(o);
+	/* The path gives room for what an AUDIT policy is met by. */
+	e.audit = text;
+	len = access_line(room.line, true, &e);
+	cr_assert_leq(len, sizeof(room.line));
+	cr_expect_eq(room.behind[0], '#');
+	o = json_loadb(room.line, len, 0, NULL);
+	cr_assert_not_null(o);
+	cr_expect_gt(strlen(json_string_value(json_object_get(o, "path"))), 512u);
+	cr_expect_eq(strlen(json_string_value(json_object_get(o, "audit_policy"))), 352u);
+	json_decref(o);
+}
+
+Test(proxy_log, what_is_audited_has_a_mark)
+{
+	struct access_entry e = entry();
+
+	cr_expect_null(strstr(written(true, &e), "access_log_hint"));
+	e.audit = "ns[foo]-policy[p]-rule[0]";
+	cr_expect_not_null(strstr(written(true, &e), ",\"access_log_hint\":true,\"audit_policy\":"
+						     "\"ns[foo]-policy[p]-rule[0]\"}"));
+	/* Istio's text format has no place for it. */
+	cr_expect_null(strstr(written(false, &e), "ns[foo]"));
 }
 
 /* ---- the file ---- */

@@ -283,7 +283,7 @@ Test(proxy_rules, a_certificate_says_who_calls)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct route_ask ask = call(rows[i].pod, rows[i].port);
 		const bool http = rows[i].port == REQUESTS;
-		const char *details = NULL;
+		struct route_rbac rbac = { 0 };
 		struct asked a = { 0 };
 		struct target t;
 
@@ -294,8 +294,8 @@ Test(proxy_rules, a_certificate_says_who_calls)
 			cr_assert(tunnel(&ask, false, false, &a.plan));
 		cr_assert_eq(a.plan.action, PLAN_FORWARD);
 		cr_assert_eq(router()->pick(router(), &a.plan, 0, &t), PICK_OK);
-		cr_expect_eq(router()->allows(router(), &a.plan, http ? &a.q : NULL, &t, &details),
-			     rows[i].allowed, "%zu: %s", i, details ? details : "");
+		cr_expect_eq(router()->allows(router(), &a.plan, http ? &a.q : NULL, &t, &rbac),
+			     rows[i].allowed, "%zu: %s", i, rbac.details ? rbac.details : "");
 		router()->done(router(), &a.plan, &t, OUTCOME_ABANDONED, 0);
 		router()->release(router(), &a.plan);
 		buf_release(&rules_buffers, &a.plan.text);

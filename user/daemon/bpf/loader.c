@@ -108,6 +108,7 @@ static const char *const reason_names[REASON_MAX] = {
 	[REASON_RBAC_DENIED] = "rbac_denied",
 	[REASON_RBAC_ALLOWED] = "rbac_allowed",
 	[REASON_PLAINTEXT_DENIED] = "plaintext_denied",
+	[REASON_RBAC_LOGGED] = "rbac_logged",
 };
 
 const char *loader_map_name(enum map_id id)

@@ -8,7 +8,9 @@
  *
  * Policies are rows that refer to each other by index, so that weft-proxy's snapshot can have them
  * as they are. A set is what all policies say together that select a pod. One function judges: the
- * kernel's table (lib/l4/authz.c), weft-proxy and `weft explain` all ask it.
+ * kernel's table (lib/l4/authz.c), weft-proxy and `weft explain` all ask it. Policies with the
+ * action AUDIT decide nothing: what one of their rules holds for is marked (Envoy's RBAC filter
+ * with the action LOG), whether it is let through or not.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -97,10 +99,11 @@ struct authz_member {
 	__u32 policy;
 };
 
-/* Those of PeerAuthentications come first, then those that deny. */
+/* Those of PeerAuthentications come first, then those that audit, then those that deny. */
 struct authz_set {
 	struct authz_range members;
-	__u32 authorizes; /* an AuthorizationPolicy is among them */
+	__u32 authorizes; /* an AuthorizationPolicy that allows or denies is among them */
+	__u32 audits;	  /* one that audits is */
 };
 
 /* The rows, borrowed. */
@@ -210,6 +213,12 @@ struct authz_verdict {
 	__u32 rule;   /* its number in the policy, from 0 */
 };
 
+/* An AUDIT policy that is met. */
+struct authz_audit {
+	__u32 policy;
+	__u32 rule; /* as in struct authz_verdict */
+};
+
 enum { AUTHZ_DETAILS_MAX = 640 };
 
 /*
@@ -219,6 +228,19 @@ enum { AUTHZ_DETAILS_MAX = 640 };
  */
 struct authz_verdict authz_judge(const struct authz_view *v, __u32 set,
 				 const struct authz_question *q);
+/*
+ * The next one of the set's AUDIT policies of which a rule holds, from its member *at on, which
+ * goes on behind it; 0 to begin with. Without `http` they are as those that deny. False: there is
+ * no other. What a STRICT PeerAuthentication refuses (authz_is_plaintext()) never gets to them.
+ */
+bool authz_audit_next(const struct authz_view *v, __u32 set, const struct authz_question *q,
+		      __u32 *at, struct authz_audit *out);
+/* Whether a PeerAuthentication refuses it. */
+bool authz_is_plaintext(const struct authz_view *v, const struct authz_verdict *verdict);
+/* "ns[foo]-policy[p]-rule[0]", as Istio names rules; cut to `size` bytes, the NUL included. Returns
+ * `out`. */
+const char *authz_rule_name(const struct authz_view *v, __u32 policy, __u32 rule, char *out,
+			    size_t size);
 /* Envoy's response code details of a refusal: "rbac_access_denied_matched_policy[...]", and of a
  * PeerAuthentication's "plaintext_denied[...]". Returns `out`. */
 const char *authz_details(const struct authz_view *v, const struct authz_verdict *verdict,

@@ -284,8 +284,11 @@ struct authz_verdict authz_judge(const struct authz_view *v, __u32 set,
 	for (__u32 i = 0; i < members.count; i++) {
 		__u32 policy = v->members[members.first + i].policy;
 		const struct authz_policy *p = &v->policies[policy];
-		__u32 rule = rule_of(v, p, q);
+		__u32 rule;
 
+		if (p->action == AUTHZ_AUDIT)
+			continue;
+		rule = rule_of(v, p, q);
 		if (rule != AUTHZ_NONE)
 			return (struct authz_verdict){ p->action == AUTHZ_ALLOW, policy, rule };
 		if (p->action == AUTHZ_ALLOW)
@@ -294,25 +297,62 @@ struct authz_verdict authz_judge(const struct authz_view *v, __u32 set,
 	return verdict;
 }
 
+bool authz_audit_next(const struct authz_view *v, __u32 set, const struct authz_question *q,
+		      __u32 *at, struct authz_audit *out)
+{
+	struct authz_range members = { 0, 0 };
+
+	if (set && v->sets[set - 1].audits)
+		members = v->sets[set - 1].members;
+	while (*at < members.count) {
+		const __u32 policy = v->members[members.first + (*at)++].policy;
+		const struct authz_policy *p = &v->policies[policy];
+		const __u32 rule = p->action == AUTHZ_AUDIT ? rule_of(v, p, q) : AUTHZ_NONE;
+
+		if (rule == AUTHZ_NONE)
+			continue;
+		*out = (struct authz_audit){ policy, rule };
+		return true;
+	}
+	return false;
+}
+
+bool authz_is_plaintext(const struct authz_view *v, const struct authz_verdict *verdict)
+{
+	return verdict->policy != AUTHZ_NONE && v->policies[verdict->policy].plaintext;
+}
+
+const char *authz_rule_name(const struct authz_view *v, __u32 policy, __u32 rule, char *out,
+			    size_t size)
+{
+	const struct authz_text ns = text_at(v, v->policies[policy].ns);
+	const struct authz_text name = text_at(v, v->policies[policy].name);
+
+	snprintf(out, size, "ns[%.*s]-policy[%.*s]-rule[%u]", (int)ns.len, ns.at, (int)name.len,
+		 name.at, rule);
+	return out;
+}
+
 const char *authz_details(const struct authz_view *v, const struct authz_verdict *verdict,
 			  char out[AUTHZ_DETAILS_MAX])
 {
 	static const char begin[] = "rbac_access_denied_matched_policy[";
+	char rule[AUTHZ_DETAILS_MAX - sizeof(begin)];
 	struct authz_text ns, name;
 
 	if (verdict->policy == AUTHZ_NONE) {
 		snprintf(out, AUTHZ_DETAILS_MAX, "%snone]", begin);
 		return out;
 	}
-	ns = text_at(v, v->policies[verdict->policy].ns);
-	name = text_at(v, v->policies[verdict->policy].name);
-	if (v->policies[verdict->policy].plaintext) {
+	if (authz_is_plaintext(v, verdict)) {
+		ns = text_at(v, v->policies[verdict->policy].ns);
+		name = text_at(v, v->policies[verdict->policy].name);
 		snprintf(out, AUTHZ_DETAILS_MAX, "plaintext_denied[ns[%.*s]-policy[%.*s]]",
 			 (int)ns.len, ns.at, (int)name.len, name.at);
 		return out;
 	}
-	snprintf(out, AUTHZ_DETAILS_MAX, "%sns[%.*s]-policy[%.*s]-rule[%u]]", begin, (int)ns.len,
-		 ns.at, (int)name.len, name.at, verdict->rule);
+	snprintf(out, AUTHZ_DETAILS_MAX, "%s%s]", begin,
+		 authz_rule_name(v, verdict->policy, verdict->rule, rule, sizeof(rule)));
 	return out;
 }
 
@@ -337,7 +377,7 @@ static bool policies_ok(const struct authz_view *v)
 		if (v->members[i].policy >= v->policy_count)
 			return false;
 	for (__u32 i = 0; i < v->policy_count; i++)
-		if (v->policies[i].action > AUTHZ_DENY ||
+		if (v->policies[i].action > AUTHZ_AUDIT ||
 		    !range_ok(v->policies[i].rules, v->rule_count) ||
 		    !str_ok(v, v->policies[i].ns) || !str_ok(v, v->policies[i].name))
 			return false;

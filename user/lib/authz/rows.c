@@ -446,12 +446,20 @@ const struct object *authz_rows_object(const struct authz_rows *r, __u32 policy)
 	return NULL;
 }
 
-/* Those that deny come first, then by name. */
+/* Of an action: see struct authz_set. */
+static int turn_of(int action)
+{
+	static const int turns[] = { [AUTHZ_AUDIT] = 0, [AUTHZ_DENY] = 1, [AUTHZ_ALLOW] = 2 };
+
+	return turns[action];
+}
+
+/* By their turn, then by name. */
 static int by_turn(const void *a, const void *b)
 {
 	const struct object *x = *(const struct object *const *)a;
 	const struct object *y = *(const struct object *const *)b;
-	int r = (y->authz.action == AUTHZ_DENY) - (x->authz.action == AUTHZ_DENY);
+	int r = turn_of(x->authz.action) - turn_of(y->authz.action);
 
 	if (!r)
 		r = strcmp(x->meta.namespace, y->meta.namespace);
@@ -531,7 +539,7 @@ static int add_nothing(struct authz_rows *r, struct authz_member *out)
 
 /* The set whose members are the last ones of the list; known as `key`. */
 static int add_set(struct authz_rows *r, const struct authz_member *members, size_t count,
-		   bool authorizes, __u32 *out)
+		   __u32 *out)
 {
 	struct authz_set *set = table_push(&r->sets);
 	char *key = pool_copy(&r->pool, (const char *)members, count * sizeof(*members));
@@ -539,10 +547,13 @@ static int add_set(struct authz_rows *r, const struct authz_member *members, siz
 
 	if (!set || !at)
 		return -ENOMEM;
-	*set = (struct authz_set){ .members = { r->members.count, count },
-				   .authorizes = authorizes };
+	*set = (struct authz_set){ .members = { r->members.count, count } };
 	for (size_t i = 0; i < count; i++) {
+		const struct authz_policy *p = &r->policies.items[members[i].policy];
 		struct authz_member *slot = table_push(&r->members);
+
+		set->audits |= p->action == AUTHZ_AUDIT;
+		set->authorizes |= p->action != AUTHZ_AUDIT && !p->plaintext;
 
 		if (!slot)
 			return -ENOMEM;
@@ -559,12 +570,11 @@ int authz_rows_select(struct authz_rows *r, const char *ns, const struct kvs *la
 	_cleanup_free_ struct authz_member *members =
 		calloc(r->objects.count + STRICT_MOST + 1, sizeof(*members));
 	bool guessed = false;
-	size_t count = 0, strict_count;
+	size_t count = 0;
 
 	*set = 0;
 	if (!members || add_strict(r, strict, members, &count))
 		return -ENOMEM;
-	strict_count = count;
 	for (__u32 i = 0; i < r->objects.count; i++) {
 		if (!authz_selects(r->objects.items[i], r->root, ns, labels))
 			continue;
@@ -579,7 +589,7 @@ int authz_rows_select(struct authz_rows *r, const char *ns, const struct kvs *la
 	if (!count)
 		return 0;
 	*set = (__u32)(uintptr_t)bytemap_get(&r->by_members, members, count * sizeof(*members));
-	return *set ? 0 : add_set(r, members, count, count > strict_count, set);
+	return *set ? 0 : add_set(r, members, count, set);
 }
 
 struct authz_view authz_rows_view(const struct authz_rows *r)

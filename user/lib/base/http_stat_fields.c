@@ -59,6 +59,7 @@ const struct stat_field http_cluster_fields[] = {
 	CLUSTER("", network_policy),
 	CLUSTER("rbac.", allowed),
 	CLUSTER("rbac.", denied),
+	CLUSTER("rbac.", logged),
 	GAUGE("outlier_detection.", ejections_active),
 	CLUSTER("outlier_detection.", ejections_enforced_total),
 	CLUSTER("outlier_detection.", ejections_overflow),

@@ -83,6 +83,16 @@ json_t *json_text(const char *text)
 	return j ? j : repaired(text, strlen(text));
 }
 
+json_t *json_texts(const char *const *texts, size_t count)
+{
+	json_auto_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		if (json_array_append_new(list, json_text(texts[i])))
+			return NULL;
+	return TAKE_PTR(list);
+}
+
 json_t *json_textn(const char *text, size_t len)
 {
 	_cleanup_free_ char *ended = NULL; /* a sequence that is cut off ends at its NUL */

@@ -15,6 +15,9 @@ json_t *json_text(const char *text);
 json_t *json_textn(const char *text, size_t len);
 __attribute__((format(printf, 1, 2))) json_t *json_textf(const char *fmt, ...);
 
+/* A list of such strings. */
+json_t *json_texts(const char *const *texts, size_t count);
+
 /* What in a text is no UTF-8, or controls a terminal, becomes '?'. */
 void json_clean(char *text);
 

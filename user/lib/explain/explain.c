@@ -29,6 +29,7 @@ void explain_done(struct explain_answer *a)
 	free(a->destinations.items);
 	free(a->policies.items);
 	free(a->refusals.items);
+	free(a->audits.items);
 	free(a->skipped.items);
 	pool_free(a->pool);
 	*a = (struct explain_answer){ 0 };
@@ -122,29 +123,26 @@ static int add_endpoints(const struct tables *t, const struct cluster *c,
 	return 0;
 }
 
-/* Each sentence once. */
-static int add_policy(struct explain_answer *a, const char *why)
+/* A list of sentences in the answer, each of them once. */
+struct sentences {
+	const char ***items;
+	size_t *count, *room;
+};
+
+#define SENTENCES(table)                                         \
+	(struct sentences)                                       \
+	{                                                        \
+		&(table)->items, &(table)->count, &(table)->room \
+	}
+
+static int add_sentence(struct explain_answer *a, struct sentences list, const char *why)
 {
 	const char **at;
 
-	for (size_t i = 0; i < a->policies.count; i++)
-		if (str_eq(a->policies.items[i], why))
+	for (size_t i = 0; i < *list.count; i++)
+		if (str_eq((*list.items)[i], why))
 			return 0;
-	at = table_push(&a->policies);
-	if (!at)
-		return -ENOMEM;
-	*at = pool_copy(&a->pool, why, strlen(why));
-	return *at ? 0 : -ENOMEM;
-}
-
-static int add_refusal(struct explain_answer *a, const char *why)
-{
-	const char **at;
-
-	for (size_t i = 0; i < a->refusals.count; i++)
-		if (str_eq(a->refusals.items[i], why))
-			return 0;
-	at = table_push(&a->refusals);
+	at = table_grow((void **)list.items, list.count, list.room, sizeof(*at));
 	if (!at)
 		return -ENOMEM;
 	*at = pool_copy(&a->pool, why, strlen(why));
@@ -159,12 +157,22 @@ static int is_closed(const struct endpoint *e, struct explain_policies *p, struc
 	int r = explain_policies_ask(p, &e->addr, e->port, &why);
 
 	if (!r && why)
-		r = add_policy(a, why);
+		r = add_sentence(a, SENTENCES(&a->policies), why);
 	if (!r && p->authz)
 		r = explain_authz_ask(p->authz, &connection, &e->addr, e->port, &refusal);
 	if (!r && refusal)
-		r = add_refusal(a, refusal);
+		r = add_sentence(a, SENTENCES(&a->refusals), refusal);
 	return r ? r : why || refusal;
+}
+
+/* What explain_authz_ask() has found meanwhile. */
+static int add_audits(const struct explain_policies *p, struct explain_answer *a)
+{
+	int r = 0;
+
+	for (size_t i = 0; p->authz && i < p->authz->audits.count && !r; i++)
+		r = add_sentence(a, SENTENCES(&a->audits), p->authz->audits.items[i]);
+	return r;
 }
 
 static int add_closed(const struct tables *t, const struct cluster *c, struct explain_policies *p,
@@ -208,7 +216,7 @@ static int add_destinations(const struct tables *t, const struct route *route,
 			r = add_closed(t, &t->clusters.items[dest->cluster], p, a, d);
 		before = dest->end;
 	}
-	return r;
+	return r ? r : add_audits(p, a);
 }
 
 static const char *name_of_cluster(const struct tables *t, const struct verdict *v)

@@ -64,6 +64,7 @@ struct explain_answer {
 	TABLE(struct explain_skipped) skipped;
 	TABLE(const char *) policies; /* why they are closed: for the CNI to carry out */
 	TABLE(const char *) refusals; /* by AuthorizationPolicies, where the pod is */
+	TABLE(const char *) audits;   /* by those with the action AUDIT, likewise */
 	struct question question;
 	struct verdict verdict; /* which destination and endpoint the next connection gets */
 	const char *cluster, *endpoint; /* names of the verdict's; NULL: none */

@@ -59,6 +59,7 @@ void explain_authz_free(struct explain_authz *x)
 	peers_free(&x->peers);
 	bytemap_free(&x->pods);
 	pool_free(x->pool);
+	free(x->audits.items);
 	*x = (struct explain_authz){ 0 };
 }
 
@@ -153,19 +154,6 @@ static int add_request(struct explain_authz *x, const struct explain_authz_reque
 	return 0;
 }
 
-/* As weft-proxy asks: a path that means another one is to be allowed as both. The path's bytes are
- * our own. */
-static struct authz_verdict judge(const struct authz_view *view, __u32 set,
-				  struct authz_question *q)
-{
-	struct authz_verdict v = authz_judge(view, set, q);
-
-	if (!v.allowed || !q->http)
-		return v;
-	q->path.len = http_path_normalize((char *)q->path.at, q->path.len);
-	return authz_judge(view, set, q);
-}
-
 /* ---- the answer ---- */
 
 static void write_client(FILE *f, const struct explain_client *c)
@@ -236,6 +224,67 @@ static const char *sentence(struct explain_authz *x, const struct authz_verdict 
 	return fclose(f) ? NULL : pool_copy(&x->pool, out, strlen(out));
 }
 
+/* "AuthorizationPolicy foo/audit (f.yaml:3:1) audits foo/sleep at port 80 by spec.rules[0]" */
+static const char *audit_sentence(struct explain_authz *x, const struct authz_audit *audit,
+				  unsigned port)
+{
+	_cleanup_free_ char *out = NULL;
+	size_t size;
+	FILE *f = open_memstream(&out, &size);
+
+	if (!f)
+		return NULL;
+	write_policy(f, x->rows.objects.items[audit->policy]);
+	fputs(" audits ", f);
+	write_client(f, x->client);
+	fprintf(f, " at port %u by spec.rules[%u]", port, audit->rule);
+	return fclose(f) ? NULL : pool_copy(&x->pool, out, strlen(out));
+}
+
+static int add_audit(struct explain_authz *x, const struct authz_audit *audit, unsigned port)
+{
+	const char *sentence = audit_sentence(x, audit, port), **slot;
+
+	if (!sentence)
+		return -ENOMEM;
+	for (size_t i = 0; i < x->audits.count; i++)
+		if (str_eq(x->audits.items[i], sentence))
+			return 0;
+	slot = table_push(&x->audits);
+	if (!slot)
+		return -ENOMEM;
+	*slot = sentence;
+	return 0;
+}
+
+static int add_audits(struct explain_authz *x, const struct authz_view *view, __u32 set,
+		      const struct authz_question *q)
+{
+	struct authz_audit audit;
+	__u32 at = 0;
+	int r = 0;
+
+	while (!r && authz_audit_next(view, set, q, &at, &audit))
+		r = add_audit(x, &audit, q->port);
+	return r;
+}
+
+/* As weft-proxy asks: a path that means another one is to be allowed as both, and audited as
+ * either. The path's bytes are our own. 0 or -ENOMEM. */
+static int judge(struct explain_authz *x, const struct authz_view *view, __u32 set,
+		 struct authz_question *q, struct authz_verdict *out)
+{
+	int r;
+
+	*out = authz_judge(view, set, q);
+	r = authz_is_plaintext(view, out) ? 0 : add_audits(x, view, set, q);
+	if (r || !out->allowed || !q->http)
+		return r;
+	q->path.len = http_path_normalize((char *)q->path.at, q->path.len);
+	*out = authz_judge(view, set, q);
+	return add_audits(x, view, set, q);
+}
+
 /* On another node it is a call from elsewhere, unless mutual TLS says whose it is. */
 static int fill(struct explain_authz *x, const struct explain_authz_request *r, bool here,
 		struct authz_question *q)
@@ -274,9 +323,9 @@ int explain_authz_ask(struct explain_authz *x, const struct explain_authz_reques
 	if (e || !set)
 		return e;
 	view = authz_rows_view(&x->rows);
-	v = judge(&view, set, &q);
-	if (v.allowed)
-		return 0;
+	e = judge(x, &view, set, &q, &v);
+	if (e || v.allowed)
+		return e;
 	*why = sentence(x, &v, pod, &q);
 	return *why ? 0 : -ENOMEM;
 }

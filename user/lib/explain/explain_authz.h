@@ -2,7 +2,8 @@
 #ifndef WEFT_LIB_EXPLAIN_EXPLAIN_AUTHZ_H
 #define WEFT_LIB_EXPLAIN_EXPLAIN_AUTHZ_H
 /*
- * Which AuthorizationPolicy, by which of its rules, or which PeerAuthentication refuses a client.
+ * Which AuthorizationPolicy, by which of its rules, or which PeerAuthentication refuses a client,
+ * and which ones audit it.
  */
 #include "lib/authz/authz.h"
 #include "lib/explain/explain_target.h"
@@ -18,6 +19,9 @@ struct explain_authz {
 	struct peers peers;
 	struct bytemap pods; /* struct addr -> struct object; empty without policies */
 	struct pool *pool;
+	TABLE(const char *)
+	audits; /* what explain_authz_ask() has found of AUDIT policies, each
+		   sentence once; they live as long as this */
 };
 
 /* A request as its endpoint gets it; all of it NULL: a connection. */
@@ -36,7 +40,7 @@ int explain_authz_init(struct explain_authz *x, const struct objects *objects,
 void explain_authz_free(struct explain_authz *x);
 /*
  * Why the client may not call the endpoint, a sentence that lives as long as `x`; NULL in *why: it
- * may. 0 or -ENOMEM.
+ * may. Adds the AUDIT policies that are met, either way, to x->audits. 0 or -ENOMEM.
  */
 int explain_authz_ask(struct explain_authz *x, const struct explain_authz_request *q,
 		      const struct addr *endpoint, unsigned port, const char **why);

@@ -350,6 +350,10 @@ int explain_http(const struct http_snapshot *s, const struct tables *t,
 	if (!r)
 		r = row ? explain_sni_at(&a, row, &source, out)
 			: answer(s, q, request, l, &source, &a, out, errors);
+	if (!r && authz.audits.count &&
+	    json_object_set_new(*out, "audit_policies",
+				json_texts(authz.audits.items, authz.audits.count)))
+		r = -ENOMEM;
 	if (!r && protection &&
 	    json_object_set_new(*out, "connection_policy", json_text(protection)))
 		r = -ENOMEM;

@@ -280,6 +280,16 @@ static void write_mirrors(FILE *f, const json_t *mirrors)
 	}
 }
 
+static void write_audits(FILE *f, const json_t *audits)
+{
+	json_t *sentence;
+	size_t i;
+
+	if (audits)
+		fputs("audited where the pod is:\n", f);
+	json_array_foreach(audits, i, sentence) fprintf(f, "  %s\n", json_string_value(sentence));
+}
+
 static void write_skipped(FILE *f, const json_t *skipped)
 {
 	json_t *s;
@@ -321,6 +331,7 @@ static void write_answer(FILE *f, const json_t *j)
 	write_fault(f, json_object_get(j, "fault"));
 	write_times(f, j);
 	write_mirrors(f, json_object_get(j, "mirrors"));
+	write_audits(f, json_object_get(j, "audit_policies"));
 	write_operations(f, "", "response header", json_object_get(j, "response_headers"));
 	write_skipped(f, json_object_get(j, "skipped"));
 }

@@ -27,19 +27,9 @@ static json_t *rule_json(const struct rule_origin *r)
 	return TAKE_PTR(j);
 }
 
-static json_t *texts_json(const char *const *texts, size_t count)
-{
-	json_auto_t *list = json_array();
-
-	for (size_t i = 0; i < count; i++)
-		if (json_array_append_new(list, json_text(texts[i])))
-			return NULL;
-	return TAKE_PTR(list);
-}
-
 static json_t *destination_json(const struct explain_destination *d)
 {
-	json_auto_t *endpoints = texts_json(d->endpoints, d->endpoint_count);
+	json_auto_t *endpoints = json_texts(d->endpoints, d->endpoint_count);
 	json_t *j;
 
 	j = json_pack("{s:s}", "host", d->host);
@@ -48,7 +38,7 @@ static json_t *destination_json(const struct explain_destination *d)
 	    json_object_set_new(j, "weight", json_integer(d->weight)) ||
 	    json_object_set(j, "endpoints", endpoints) ||
 	    (d->closed_count &&
-	     json_object_set_new(j, "closed", texts_json(d->closed, d->closed_count)))) {
+	     json_object_set_new(j, "closed", json_texts(d->closed, d->closed_count)))) {
 		json_decref(j);
 		return NULL;
 	}
@@ -96,11 +86,14 @@ json_t *explain_json(const struct explain_answer *a)
 		return NULL;
 	if (a->refusals.count &&
 	    json_object_set_new(j, "authorization_policies",
-				texts_json(a->refusals.items, a->refusals.count)))
+				json_texts(a->refusals.items, a->refusals.count)))
+		return NULL;
+	if (a->audits.count &&
+	    json_object_set_new(j, "audit_policies", json_texts(a->audits.items, a->audits.count)))
 		return NULL;
 	if (a->policies.count &&
 	    json_object_set_new(j, "network_policies",
-				texts_json(a->policies.items, a->policies.count)))
+				json_texts(a->policies.items, a->policies.count)))
 		return NULL;
 	if (a->skipped.count && json_object_set_new(j, "skipped", skipped_json(a)))
 		return NULL;
@@ -152,6 +145,10 @@ static void text_answer(FILE *f, const struct explain_answer *a)
 		fputs("refused where the pod is:\n", f);
 	for (i = 0; i < a->refusals.count; i++)
 		fprintf(f, "  %s\n", a->refusals.items[i]);
+	if (a->audits.count)
+		fputs("audited where the pod is:\n", f);
+	for (i = 0; i < a->audits.count; i++)
+		fprintf(f, "  %s\n", a->audits.items[i]);
 	if (a->cluster)
 		fprintf(f, "next: %s%s%s\n", a->cluster, a->endpoint ? " at " : "",
 			a->endpoint ? a->endpoint : "");

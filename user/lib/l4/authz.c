@@ -25,7 +25,8 @@ struct writer {
 	__u32 number;		 /* that the kernel knows it by */
 	struct addr destination; /* of one pod, where policies ask for that */
 	struct authz_apart apart;
-	bool full; /* the kernel's table has no room for it */
+	bool full;  /* the kernel's table has no room for it */
+	bool blind; /* what audits is passed over */
 };
 
 static void writer_done(struct writer *w)
@@ -59,7 +60,11 @@ static int each_clause(struct writer *w,
 	int r = 0;
 
 	for (__u32 i = 0; i < members.count; i++) {
-		struct authz_range rules = v->policies[v->members[members.first + i].policy].rules;
+		const struct authz_policy *p = &v->policies[v->members[members.first + i].policy];
+		struct authz_range rules = p->rules;
+
+		if (w->blind && p->action == AUTHZ_AUDIT)
+			continue;
 
 		for (__u32 k = 0; k < rules.count && !r; k++) {
 			const struct authz_rule_row *rule = &v->rules[rules.first + k];
@@ -97,8 +102,7 @@ static int note_all(struct writer *w)
 
 /* ---- verdicts ---- */
 
-static int add_row(struct writer *w, __u32 port, bool local, const struct cidr *from,
-		   enum authz_verdicts verdict)
+static int add_row(struct writer *w, __u32 port, bool local, const struct cidr *from, __u32 verdict)
 {
 	struct authz_table_row *slot;
 
@@ -118,8 +122,18 @@ static int add_row(struct writer *w, __u32 port, bool local, const struct cidr *
 	return 0;
 }
 
-static enum authz_verdicts judge(const struct writer *w, __u32 port, const struct cidr *from,
-				 const struct object *pod)
+/* AUTHZ_LOGS, or 0. */
+static __u32 judge_audit(const struct writer *w, const struct authz_question *q)
+{
+	struct authz_audit audit;
+	__u32 at = 0;
+
+	return !w->blind && authz_audit_next(&w->view, w->set, q, &at, &audit) ? AUTHZ_LOGS : 0;
+}
+
+/* Of enum authz_verdicts. */
+static __u32 judge(const struct writer *w, __u32 port, const struct cidr *from,
+		   const struct object *pod)
 {
 	struct authz_question q = { .source = from->addr,
 				    .remote = from->addr,
@@ -136,11 +150,12 @@ static enum authz_verdicts judge(const struct writer *w, __u32 port, const struc
 		q.account = (struct authz_text){ account, strlen(account) };
 	}
 	v = authz_judge(&w->view, w->set, &q);
-	if (v.allowed)
-		return w->view.sets[w->set - 1].authorizes ? AUTHZ_LETS : AUTHZ_PASSES;
-	return v.policy != AUTHZ_NONE && w->view.policies[v.policy].plaintext
-		       ? AUTHZ_CLOSES_PLAINTEXT
-		       : AUTHZ_CLOSES;
+	if (authz_is_plaintext(&w->view, &v))
+		return AUTHZ_CLOSES_PLAINTEXT;
+	if (!v.allowed)
+		return AUTHZ_CLOSES | judge_audit(w, &q);
+	return (w->view.sets[w->set - 1].authorizes ? AUTHZ_LETS : AUTHZ_PASSES) |
+	       judge_audit(w, &q);
 }
 
 /* A pod of which more is known than its address, where that makes a difference. */
@@ -150,7 +165,7 @@ static int write_caller(struct writer *w, __u32 port, const struct object *pod)
 	int r = 0;
 
 	for (size_t i = 0; i < pod->pod.ips.count && !r; i++) {
-		enum authz_verdicts known;
+		__u32 known;
 
 		if (addr_parse(pod->pod.ips.items[i], &from.addr) ||
 		    bytemap_get(&w->mesh->pods_by_addr, from.addr.b, sizeof(from.addr.b)) != pod)
@@ -168,12 +183,13 @@ static int write_port(struct writer *w, __u32 port)
 {
 	static const struct cidr everyone;
 	const struct mesh *mesh = w->mesh;
+	const struct authz_set *set = &w->view.sets[w->set - 1];
 	int r = 0;
 
 	for (size_t i = 0; i < w->apart.subnets.count && !r && !w->full; i++)
 		r = add_row(w, port, false, &w->apart.subnets.items[i],
 			    judge(w, port, &w->apart.subnets.items[i], NULL));
-	if (!r && !w->view.sets[w->set - 1].authorizes)
+	if (!r && !set->authorizes && !set->audits)
 		return add_row(w, port, true, &everyone, AUTHZ_PASSES);
 	for (size_t i = 0; i < mesh->authz_pods.count && !r && !w->full; i++)
 		r = write_caller(w, port, mesh->authz_pods.items[i].pod);
@@ -204,17 +220,48 @@ static void close_set(struct writer *w, size_t rows)
 			    AUTHZ_ROWS_MOST);
 }
 
-/* The rows of w->set, as set `number` of the kernel's. */
-static int write_set(struct writer *w)
+/* What audits is to close nothing: connections are not marked then. */
+static void go_blind(struct writer *w, size_t rows)
+{
+	const struct object *o = member_of(w);
+
+	w->mesh->t->authz.rows.count = rows;
+	w->blind = true;
+	authz_apart_free(&w->apart);
+	w->apart = (struct authz_apart){ 0 };
+	if (o)
+		errors_warn(w->mesh->errors, o->file, o->pos,
+			    "spec: together with the other policies there are more subnets, "
+			    "ports and callers than there is room for in the kernel (%d rows): "
+			    "policies with the action AUDIT mark requests to the pods that it "
+			    "selects, and no connections",
+			    AUTHZ_ROWS_MOST);
+}
+
+static int write_rows(struct writer *w)
 {
 	size_t before = w->mesh->t->authz.rows.count;
 	int r = note_all(w);
 
-	w->number = ++w->mesh->t->authz.sets;
 	w->full = before + (size_t)w->apart.subnets.count * w->apart.ports.count > AUTHZ_ROWS_MOST;
 	for (size_t i = 0; i < w->apart.ports.count && !r && !w->full; i++)
 		r = write_port(w, w->apart.ports.items[i]);
-	if (w->full)
+	return r;
+}
+
+/* The rows of w->set, as set `number` of the kernel's. */
+static int write_set(struct writer *w)
+{
+	size_t before = w->mesh->t->authz.rows.count;
+	int r;
+
+	w->number = ++w->mesh->t->authz.sets;
+	r = write_rows(w);
+	if (!r && w->full && w->view.sets[w->set - 1].audits) {
+		go_blind(w, before);
+		r = write_rows(w);
+	}
+	if (!r && w->full)
 		close_set(w, before);
 	return r;
 }

@@ -29,12 +29,16 @@ static bool is_known(struct mesh *mesh, const struct object *pod)
 static int find_set(struct mesh *mesh, const struct object *pod, struct authorized_pod *out)
 {
 	struct authz_strict strict = peers_strict(&mesh->peers, pod);
+	const struct authz_set *set;
 	int r = authz_rows_select(&mesh->authz, pod->meta.namespace,
 				  pod->pod.labels_unknown ? NULL : &pod->meta.labels, &strict,
 				  &out->set);
 
-	out->authorized = !r && out->set && mesh->authz.sets.items[out->set - 1].authorizes;
-	return r;
+	if (r || !out->set)
+		return r;
+	set = &mesh->authz.sets.items[out->set - 1];
+	out->authorized = set->authorizes || set->audits;
+	return 0;
 }
 
 static int add_pod(struct mesh *mesh, const struct object *pod)

@@ -74,7 +74,17 @@ bool http_authz_is_inbound(const struct http_snapshot *s, const struct addr *cal
 {
 	const struct hs_authz_pod *pod = http_authz_pod(s, called);
 
-	return pod && http_authz_authorizes(s, pod);
+	return pod && pod->set &&
+	       (http_authz_authorizes(s, pod) || http_authz_view(s).sets[pod->set - 1].audits);
+}
+
+bool http_authz_audit(const struct http_snapshot *s, const struct hs_authz_pod *pod,
+		      const struct authz_question *q, struct authz_audit *out)
+{
+	const struct authz_view v = http_authz_view(s);
+	__u32 at = 0;
+
+	return authz_audit_next(&v, pod->set, q, &at, out);
 }
 
 struct authz_verdict http_authz_judge(const struct http_snapshot *s, struct authz_question *q)

@@ -11,7 +11,7 @@ struct authz_view http_authz_view(const struct http_snapshot *s);
 bool http_authz_ok(const struct http_snapshot *s);
 /* The pod of this node at that address; NULL: there is none that policies know. */
 const struct hs_authz_pod *http_authz_pod(const struct http_snapshot *s, const struct addr *addr);
-/* Whether AuthorizationPolicies select the pod. */
+/* Whether AuthorizationPolicies that allow or deny select the pod. */
 bool http_authz_authorizes(const struct http_snapshot *s, const struct hs_authz_pod *pod);
 /* Whether that address is a pod's own, whose AuthorizationPolicies are to judge, and nothing else:
  * no rule is for a call of a pod itself. */
@@ -21,5 +21,9 @@ bool http_authz_is_inbound(const struct http_snapshot *s, const struct addr *cal
  * q->ns and q->account, is filled in, unless the question has it.
  */
 struct authz_verdict http_authz_judge(const struct http_snapshot *s, struct authz_question *q);
+/* The first AUDIT policy of the pod that a question is met by which http_authz_judge() has been
+ * asked. False: none is. */
+bool http_authz_audit(const struct http_snapshot *s, const struct hs_authz_pod *pod,
+		      const struct authz_question *q, struct authz_audit *out);
 
 #endif

@@ -357,8 +357,6 @@ static void check_action(struct decoder *d, const struct node *value, const void
 {
 	if (*(const int *)target == AUTHZ_CUSTOM)
 		decode_refuse_value(d, value, REFUSED_AUTHZ_CUSTOM);
-	if (*(const int *)target == AUTHZ_AUDIT)
-		decode_refuse_value(d, value, REFUSED_AUTHZ_AUDIT);
 }
 
 static const struct word actions[] = {
@@ -371,7 +369,6 @@ static const struct word actions[] = {
 
 static const struct cel cel_action[] = {
 	{ .rule = "self != 'CUSTOM'", .refused = REFUSED_AUTHZ_CUSTOM },
-	{ .rule = "self != 'AUDIT'", .refused = REFUSED_AUTHZ_AUDIT },
 	{ 0 },
 };
 

@@ -78,6 +78,4 @@ const struct refusal schema_refused[REFUSED_MAX] = {
 				       "there are no gateways between networks" },
 	[REFUSED_ENDPOINT_WEIGHT] = { "ServiceEntry", "weight above 1000",
 				      "an endpoint has as many rows of its table as its weight" },
-	[REFUSED_AUTHZ_AUDIT] = { "AuthorizationPolicy", "action AUDIT",
-				  "nothing is written of what it is about" },
 };

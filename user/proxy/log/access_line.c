@@ -8,7 +8,7 @@
 
 /* What a line says of a request. */
 struct value {
-	enum { NOTHING, NUMBER, TEXT } type;
+	enum { NOTHING, NUMBER, TEXT, TRUTH } type; /* TRUTH: it is so */
 	uint64_t number;
 	struct h1_span text;
 };
@@ -245,6 +245,21 @@ static struct value peer_uris(const struct access_entry *e, char *scratch)
 	return uris && *uris ? text(uris) : (struct value){ 0 };
 }
 
+/* %DYNAMIC_METADATA(envoy.common:access_log_hint)%: what Envoy's RBAC filter leaves of a request
+ * that an AUDIT policy is met by. */
+static struct value access_log_hint(const struct access_entry *e, char *scratch)
+{
+	(void)e;
+	(void)scratch;
+	return (struct value){ .type = TRUTH };
+}
+
+static struct value audit_policy(const struct access_entry *e, char *scratch)
+{
+	(void)scratch;
+	return text(e->audit);
+}
+
 /* In the order of the text format, where each stands between `before` and `after`. `max` is how
  * many bytes of a text there may be; 0: it is a number, or never there. F(key, get, before, after,
  * max). */
@@ -283,6 +298,11 @@ static struct value peer_uris(const struct access_entry *e, char *scratch)
 	F("downstream_peer_uri_san", peer_uris, PEER_MAX) \
 	F("downstream_peer_subject", peer_subject, PEER_MAX)
 
+/* What JSON says besides of what an AUDIT policy is met by. The path gives room for it. */
+#define AUDIT_FIELDS(F)                          \
+	F("access_log_hint", access_log_hint, 0) \
+	F("audit_policy", audit_policy, 352)
+
 #define ROW(key, get, before, after, max) { key, get, before, after, max },
 #define TLS_ROW(key, get, max) { key, get, max },
 
@@ -297,11 +317,12 @@ static const struct {
 	const char *key;
 	struct value (*get)(const struct access_entry *e, char *scratch);
 	size_t max;
-} tls_fields[] = { TLS_FIELDS(TLS_ROW) };
+} tls_fields[] = { TLS_FIELDS(TLS_ROW) }, audit_fields[] = { AUDIT_FIELDS(TLS_ROW) };
 
 enum {
 	FIELD_COUNT = sizeof(fields) / sizeof(*fields),
 	TLS_FIELD_COUNT = sizeof(tls_fields) / sizeof(*tls_fields),
+	AUDIT_FIELD_COUNT = sizeof(audit_fields) / sizeof(*audit_fields),
 };
 
 /* Bytes that a field takes at most: of a number, null or "-" it is DIGITS. */
@@ -309,6 +330,8 @@ enum {
 	+(sizeof(before) - 1 + sizeof(after) - 1 + ((max) ? (max) : DIGITS))
 #define JSON_BYTES(key, get, before, after, max) TLS_BYTES(key, get, max)
 #define TLS_BYTES(key, get, max) +(sizeof(",\"" key "\":") - 1 + ((max) ? (max) + 2 : DIGITS))
+
+enum { AUDIT_ROOM = 0 AUDIT_FIELDS(TLS_BYTES) };
 
 /* The end of a line is "\n", or "}\n"; stpcpy() writes a NUL that the next byte replaces. */
 _Static_assert(0 FIELDS(TEXT_BYTES) + 1 <= ACCESS_LINE_MAX, "a line of text may be too long");
@@ -373,8 +396,8 @@ static char *put_json_value(char *p, struct value v, size_t max)
 {
 	if (v.type == NUMBER)
 		return put_number(p, v.number);
-	if (v.type == NOTHING)
-		return put(p, "null");
+	if (v.type != TEXT)
+		return put(p, v.type == TRUTH ? "true" : "null");
 	return put(put_span(put(p, "\""), v.text, max, "\\u00"), "\"");
 }
 
@@ -407,16 +430,32 @@ static char *put_json_tls(char *p, const struct access_entry *e)
 	return p;
 }
 
+static char *put_json_audit(char *p, const struct access_entry *e)
+{
+	char scratch[SCRATCH];
+
+	for (size_t i = 0; i < AUDIT_FIELD_COUNT; i++) {
+		p = put(put(put(p, ",\""), audit_fields[i].key), "\":");
+		p = put_json_value(p, audit_fields[i].get(e, scratch), audit_fields[i].max);
+	}
+	return p;
+}
+
 static char *put_json(char *p, const struct access_entry *e)
 {
 	char scratch[SCRATCH];
 
 	for (size_t i = 0; i < FIELD_COUNT; i++) {
+		const bool gives = e->audit && fields[i].get == path;
+
 		p = put(put(put(p, i ? ",\"" : "{\""), fields[i].key), "\":");
-		p = put_json_value(p, fields[i].get(e, scratch), fields[i].max);
+		p = put_json_value(p, fields[i].get(e, scratch),
+				   fields[i].max - (gives ? AUDIT_ROOM : 0));
 	}
 	if (e->tls)
 		p = put_json_tls(p, e);
+	if (e->audit)
+		p = put_json_audit(p, e);
 	return put(p, "}");
 }
 

@@ -16,6 +16,7 @@ struct access_entry {
 	unsigned status;		  /* 0: the client got none */
 	const char *flags;		  /* Envoy's response flags, "-" for none */
 	const char *details;		  /* Envoy's response code details; NULL: none */
+	const char *audit;		  /* as in struct route_rbac; NULL: none */
 	uint64_t received, sent;	  /* bytes of bodies */
 	uint64_t duration_ms;
 	struct h1_span request_id;

@@ -8,6 +8,7 @@
 #include "proxy/request/drain.h"
 #include "proxy/request/h1_client.h"
 #include "proxy/request/mirror.h"
+#include "proxy/request/tunnel.h"
 
 enum { FLUSH_PAUSE_MS = 20 };
 
@@ -156,14 +157,32 @@ static void flush_if_idle(struct http_worker *w)
 		loop_timer_set(w->io.loop, &w->flush_again, FLUSH_PAUSE_MS);
 }
 
+/* What lasts, as an upgraded connection may, is not to keep the rules that it began with. */
+static void settle(struct http_worker *w)
+{
+	struct router *r = w->router;
+
+	if (w->settled == r->version)
+		return;
+	w->settled = r->version;
+	for (struct request *rq = w->requests; rq && r->settle; rq = rq->next)
+		if (rq->state == REQUEST_RESPONSE || rq->state == REQUEST_TUNNEL)
+			r->settle(r, &rq->plan);
+	for (struct tunnel *t = w->tunnels; t && r->settle; t = t->next)
+		if (t->state == TUNNEL_OPEN)
+			r->settle(r, &t->plan);
+}
+
 static bool between_events(struct worker *io)
 {
 	struct http_worker *w = (struct http_worker *)io;
 
 	run_waiting(w);
 	flush_if_idle(w);
-	if (w->router->turn && w->router->turn(w->router))
+	if (w->router->turn && w->router->turn(w->router)) {
 		upstreams_close_gone(&w->upstreams);
+		settle(w);
+	}
 	if (w->draining)
 		drain_look(w);
 	return w->unflushed;

@@ -69,6 +69,7 @@ struct http_worker {
 	bool drained;	  /* atomic */
 	int tell_drained; /* an eventfd, not owned */
 	bool unflushed;	  /* something was logged */
+	unsigned settled; /* for router->version */
 	bool woken;	  /* atomic: the waiters may try again */
 	struct worker_stats stats;
 	struct h1_response response; /* the one being looked at */

@@ -291,11 +291,10 @@ static void begin(struct request *rq, struct target *t, struct h1_span authority
 static bool pick(struct request *rq, size_t i, struct target *t)
 {
 	struct router *r = rq->worker->router;
-	const char *details;
 
 	if (r->pick_mirror(r, &rq->plan, i, t) != PICK_OK)
 		return false;
-	if (!r->allows || r->allows(r, &rq->plan, &rq->request, t, &details))
+	if (!r->allows || r->allows(r, &rq->plan, &rq->request, t, NULL))
 		return true;
 	target_done(t);
 	return false;

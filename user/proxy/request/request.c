@@ -271,6 +271,7 @@ static void fill_entry(const struct request *rq, char flags[FLAGS_TEXT], struct 
 		.flags = flags_text(rq->flags, flags),
 		.details = rq->flags & flags_of("DC") ? "downstream_remote_disconnect"
 						      : rq->details,
+		.audit = rq->audit,
 		.received = body_bytes(rq),
 		.sent = sent_bytes(rq),
 		.duration_ms = loop_now(rq->worker->io.loop) - rq->started,

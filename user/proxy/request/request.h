@@ -83,6 +83,7 @@ struct request {
 	uint8_t grpc_status;
 	uint64_t asked;	     /* ms: when the route's time began; 0: it has not */
 	const char *details; /* NULL: none */
+	const char *audit;   /* as in struct route_rbac, of the last try that has one */
 	uint64_t answered;   /* ms: when the endpoint's response began, if `asked` was known then */
 	uint64_t sent_before, received_before;
 	uint64_t heads;		     /* bytes of the responses' heads */

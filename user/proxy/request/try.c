@@ -169,9 +169,16 @@ static enum step answer_overflow(struct request *rq)
 static bool is_denied(struct request *rq, struct plan_answer *out)
 {
 	struct router *r = rq->worker->router;
+	struct route_rbac rbac = { 0 };
+	bool allowed;
 
 	*out = denied;
-	return r->allows && !r->allows(r, &rq->plan, &rq->request, &rq->target, &out->details);
+	if (!r->allows)
+		return false;
+	allowed = r->allows(r, &rq->plan, &rq->request, &rq->target, &rbac);
+	rq->audit = rbac.audit ? rbac.audit : rq->audit;
+	out->details = rbac.details;
+	return !allowed;
 }
 
 /* That says nothing about the endpoint, which hears nothing of it, but is who has answered to those

@@ -157,6 +157,19 @@ static enum step reach(struct tunnel *t)
 	return STEP_AGAIN;
 }
 
+/* By the endpoint's AuthorizationPolicies. */
+static bool is_denied(struct tunnel *t)
+{
+	struct router *r = t->worker->router;
+	struct route_rbac rbac = { 0 };
+	bool allowed = !r->allows || r->allows(r, &t->plan, NULL, &t->target, &rbac);
+
+	t->audit = rbac.audit;
+	if (!allowed)
+		t->details = rbac.details;
+	return !allowed;
+}
+
 static enum step pick(struct tunnel *t)
 {
 	struct router *r = t->worker->router;
@@ -175,9 +188,7 @@ static enum step pick(struct tunnel *t)
 	t->target.opaque = true;
 	t->endpoint = t->target.addr;
 	t->endpoint_port = t->target.port;
-	if (r->allows && !r->allows(r, &t->plan, NULL, &t->target, &t->details))
-		return cut_off(t, OUTCOME_ABANDONED, "-");
-	return reach(t);
+	return is_denied(t) ? cut_off(t, OUTCOME_ABANDONED, "-") : reach(t);
 }
 
 /* When it is to be looked at next, whatever happens. */
@@ -356,6 +367,7 @@ static void write_log(const struct tunnel *t)
 		.plan = &t->plan,
 		.flags = flags_text(t->flags, flags),
 		.details = t->details,
+		.audit = t->audit,
 		.received = d->half.received,
 		.sent = d->half.sent,
 		.duration_ms = now(t) - t->started,

@@ -33,6 +33,7 @@ struct tunnel {
 	bool fired;		  /* `timer` has */
 	uint32_t flags;		  /* response_flags.h */
 	const char *details;	  /* NULL: none */
+	const char *audit;	  /* as in struct route_rbac; NULL: none */
 	uint64_t started, opened; /* ms */
 	uint64_t moved;		  /* bytes in all, when that was looked at last */
 	uint64_t moved_at;	  /* ms */

@@ -137,6 +137,13 @@ enum pick {
 	PICK_NO_CLUSTER, /* the rule names what does not exist: 503 NC */
 };
 
+/* What AuthorizationPolicies say of a request. Texts live as long as the plan. */
+struct route_rbac {
+	const char *details; /* of a refusal: Envoy's response code details; NULL without memory */
+	const char *audit;   /* "ns[foo]-policy[p]-rule[0]": the rule of the first AUDIT policy that
+				is met; NULL: none is */
+};
+
 struct router {
 	/* Fills in `plan`, which is zeroed. */
 	void (*plan)(struct router *r, const struct route_ask *ask, struct buffer_pool *buffers,
@@ -153,6 +160,15 @@ struct router {
 	/* Between events: switches to other rules if some were offered. Whether it did. May be
 	 * NULL. */
 	bool (*turn)(struct router *r);
+	/* Goes up when turn() has exchanged all rules. */
+	unsigned version;
+	/*
+	 * Then, for a plan of before whose endpoint has answered, or taken a connection without
+	 * requests: lets go of the rules that it was made by. What is left of it are the counters
+	 * and what is the plan's own; of its target all but the names of TLS. done() and release()
+	 * follow as ever. May be NULL.
+	 */
+	void (*settle)(struct router *r, struct plan *plan);
 	/* Whether that target.endpoint is one no longer. May be NULL. */
 	bool (*gone)(struct router *r, uint32_t endpoint);
 	/* TLS is spoken at some addresses, or has been: what follows is to be asked of each
@@ -191,12 +207,11 @@ struct router {
 	void (*reached)(struct router *r, struct plan *plan);
 	/*
 	 * Between pick() and done(), or for a copy: whether the endpoint's AuthorizationPolicies
-	 * let the request through to the target (NULL: a connection without requests). False, with
-	 * Envoy's response code details, which live as long as the plan; NULL without memory. May
-	 * be NULL.
+	 * let the request through to the target (NULL: a connection without requests). Fills in
+	 * `out`, which is zeroed; NULL: it is a copy, of which nothing is told. May be NULL.
 	 */
 	bool (*allows)(struct router *r, const struct plan *plan, const struct h1_request *request,
-		       const struct target *target, const char **details);
+		       const struct target *target, struct route_rbac *out);
 };
 
 #endif

@@ -529,6 +529,11 @@ static bool tunnel(struct router *router, const struct route_ask *ask,
 	return tunnel_called(r, ask, hello, out);
 }
 
+const struct router_version *router_current(const struct router *router)
+{
+	return ((const struct snapshot_router *)router)->current;
+}
+
 static int adopt_snapshot(struct snapshot_router *r, struct config *c)
 {
 	struct router_version *v;
@@ -539,6 +544,7 @@ static int adopt_snapshot(struct snapshot_router *r, struct config *c)
 	router_version_succeed(v, r->current);
 	router_version_unref(r->current);
 	r->current = v;
+	r->router.version++;
 	/* It stays: the kernel may go on for a while to send TLS that rules had been for. */
 	r->router.tls |= router_tls_is_spoken(v->snapshot);
 	return 0;
@@ -580,6 +586,7 @@ int router_new(struct shared_state *state, struct snapshot_router **out)
 				     .pick_mirror = router_pick_mirror,
 				     .release = release,
 				     .turn = adopt_offered,
+				     .settle = router_settle,
 				     .gone = gone,
 				     .speaks_tls = speaks_tls,
 				     .server = server,

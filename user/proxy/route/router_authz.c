@@ -175,18 +175,55 @@ static bool ask(struct judged *j, const struct router_plan *p, struct authz_ques
 	return find_path(j, &q->path);
 }
 
-static void tell(struct router_plan *p, const struct authz_verdict *verdict)
+/* ---- what is told of it ---- */
+
+/* `out`: NULL, nothing is. */
+static void tell(struct router_plan *p, const struct authz_verdict *verdict, struct route_rbac *out)
 {
 	struct authz_view view = http_authz_view(p->version->snapshot);
-	char out[AUTHZ_DETAILS_MAX];
+	char details[AUTHZ_DETAILS_MAX];
 
+	if (!out)
+		return;
 	free(p->denied);
-	p->denied = strdup(authz_details(&view, verdict, out));
+	p->denied = strdup(authz_details(&view, verdict, details));
+	out->details = p->denied;
+}
+
+static void tell_audit(struct router_plan *p, const struct authz_audit *audit,
+		       struct route_rbac *out)
+{
+	struct authz_view view = http_authz_view(p->version->snapshot);
+
+	if (out)
+		out->audit = authz_rule_name(&view, audit->policy, audit->rule, p->audit,
+					     sizeof(p->audit));
+}
+
+static void count(const struct router_plan *p, const struct hs_authz_pod *pod, bool allowed,
+		  struct http_cluster_stat *stat)
+{
+	if (!allowed)
+		stat_inc(&stat->denied);
+	else if (http_authz_authorizes(p->version->snapshot, pod))
+		stat_inc(&stat->allowed);
+}
+
+/* ---- judging ---- */
+
+/* What a STRICT PeerAuthentication refuses is met by no AUDIT policy. */
+static bool is_plaintext(const struct http_snapshot *s, const struct authz_verdict *verdict)
+{
+	const struct authz_view view = http_authz_view(s);
+
+	return authz_is_plaintext(&view, verdict);
 }
 
 static bool judge(struct router_plan *p, const struct plan *plan, const struct h1_request *request,
-		  const struct target *target, const struct hs_authz_pod *pod)
+		  const struct target *target, const struct hs_authz_pod *pod,
+		  struct route_rbac *out)
 {
+	const struct http_snapshot *s = p->version->snapshot;
 	struct authz_verdict none = { .policy = AUTHZ_NONE }, verdict;
 	struct judged j; /* most of it is room, not to be cleared each time */
 	struct authz_question q = { .ns = p->caller_ns,
@@ -195,38 +232,40 @@ static bool judge(struct router_plan *p, const struct plan *plan, const struct h
 				    .remote = p->client,
 				    .destination = target->addr,
 				    .port = target->port };
-	bool asked;
+	struct authz_audit audit;
+	bool asked, audited;
 
 	j.request = request;
 	j.plan = plan;
 	j.full = false;
 	asked = ask(&j, p, &q);
-	verdict = asked ? http_authz_judge(p->version->snapshot, &q) : none;
-	/* A path that means another one is to be allowed as both. */
-	if (verdict.allowed && q.http && resolve_path(&j, &q))
-		verdict = http_authz_judge(p->version->snapshot, &q);
+	verdict = asked ? http_authz_judge(s, &q) : none;
+	audited = !is_plaintext(s, &verdict) && http_authz_audit(s, pod, &q, &audit);
+	/* A path that means another one is to be allowed as both, and audited as either. */
+	if (verdict.allowed && q.http && resolve_path(&j, &q)) {
+		verdict = http_authz_judge(s, &q);
+		audited = audited || http_authz_audit(s, pod, &q, &audit);
+	}
 	/* A header of which not all is known may be any. */
 	if (verdict.allowed && j.full)
 		verdict = none;
 	if (!verdict.allowed)
-		tell(p, &verdict);
-	if (!verdict.allowed)
-		stat_inc(&target->stat->denied);
-	else if (http_authz_authorizes(p->version->snapshot, pod))
-		stat_inc(&target->stat->allowed);
+		tell(p, &verdict, out);
+	if (audited) {
+		tell_audit(p, &audit, out);
+		stat_inc(&target->stat->logged);
+	}
+	count(p, pod, verdict.allowed, target->stat);
 	return verdict.allowed;
 }
 
 bool router_allows(struct router *r, const struct plan *plan, const struct h1_request *request,
-		   const struct target *target, const char **details)
+		   const struct target *target, struct route_rbac *out)
 {
 	struct router_plan *p = plan->data;
 	const struct hs_authz_pod *pod;
 
 	(void)r;
 	pod = p ? http_authz_pod(p->version->snapshot, &target->addr) : NULL;
-	if (!pod || !pod->set || judge(p, plan, request, target, pod))
-		return true;
-	*details = p->denied;
-	return false;
+	return !pod || !pod->set || judge(p, plan, request, target, pod, out);
 }

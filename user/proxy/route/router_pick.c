@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/base/cleanup.h"
 #include "lib/route/network_policy.h"
 #include "proxy/route/outlier.h"
 #include "proxy/io/random.h"
@@ -267,9 +268,9 @@ static void take(struct router_plan *p, const struct router_members *m, uint32_t
 	__atomic_add_fetch(&p->endpoint->active, 1, __ATOMIC_RELAXED);
 }
 
-static struct cluster_state *state_of(const struct router_plan *p, const struct hs_cluster *c)
+static struct cluster_state *state_of(const struct router_version *v, const struct hs_cluster *c)
 {
-	return p->version->clusters[c - hs_cluster(p->version->snapshot, 0)];
+	return v->clusters[c - hs_cluster(v->snapshot, 0)];
 }
 
 static void fill(const struct choice *h, const struct router_plan *p, uint32_t at,
@@ -319,7 +320,7 @@ enum pick router_pick(struct router *r, struct plan *plan, unsigned n, struct ta
 	if (!c || c->lb == LB_PASSTHROUGH)
 		return called_address(plan, out);
 	h.m = router_members(p->version, c);
-	h.cs = state_of(p, c);
+	h.cs = state_of(p->version, c);
 	h.range = reachable(h.m, &p->client);
 	count = count_healthy(&h);
 	if (!count)
@@ -345,7 +346,7 @@ enum pick router_pick_mirror(struct router *r, struct plan *plan, size_t i, stru
 	if (!http_mirrored(s, a, i, p->mirror_turn))
 		return PICK_NONE;
 	h.m = router_members(p->version, c);
-	h.cs = state_of(p, c);
+	h.cs = state_of(p->version, c);
 	h.range = reachable(h.m, &p->client);
 	count = count_healthy(&h);
 	if (!count)
@@ -371,34 +372,53 @@ static uint32_t find_endpoint(const struct router_plan *p, const struct router_m
 	return i;
 }
 
-static void report(const struct router_plan *p, struct cluster_state *cs, enum outcome outcome,
-		   unsigned status)
+static void report(const struct router_plan *p, const struct router_version *v,
+		   const struct hs_cluster *c, enum outcome outcome, unsigned status)
 {
-	const struct hs_cluster *c = p->decision.cluster;
-	const struct router_members *m = router_members(p->version, c);
+	const struct router_members *m = router_members(v, c);
 	uint32_t at = c->outliers.given ? find_endpoint(p, m) : m->count;
 	struct range family = of_family(m, at < m->v4);
 	struct outliers o;
 
 	if (at == m->count)
 		return;
-	o = outliers_of(c, m, cs, family);
+	o = outliers_of(c, m, state_of(v, c), family);
 	outlier_result(&o, at - family.first, outcome, status, router_now());
+}
+
+/* The cluster by other rules, if they have it. */
+static const struct hs_cluster *cluster_of(const struct router_version *v, uint32_t id)
+{
+	for (uint32_t i = 0; i < hs_count(v->snapshot, HS_CLUSTERS); i++)
+		if (hs_cluster(v->snapshot, i)->id == id)
+			return hs_cluster(v->snapshot, i);
+	return NULL;
+}
+
+/* By the rules of now: those of then are gone. */
+static void report_settled(const struct router_plan *p, const struct router_version *now,
+			   enum outcome outcome, unsigned status)
+{
+	const struct hs_cluster *c = p->cluster ? cluster_of(now, p->cluster) : NULL;
+
+	if (c)
+		report(p, now, c, outcome, status);
+	shared_state_let_go(now->state, p->endpoint);
 }
 
 void router_done(struct router *r, struct plan *plan, struct target *t, enum outcome outcome,
 		 unsigned status)
 {
 	struct router_plan *p = plan->data;
-	struct cluster_state *cs;
 
-	(void)r;
 	target_done(t);
 	if (!p->endpoint)
 		return;
-	cs = state_of(p, p->decision.cluster);
 	__atomic_sub_fetch(&p->endpoint->active, 1, __ATOMIC_RELAXED);
-	report(p, cs, outcome, status);
+	if (p->version)
+		report(p, p->version, p->decision.cluster, outcome, status);
+	else
+		report_settled(p, router_current(r), outcome, status);
 	p->endpoint = NULL;
 }
 
@@ -409,5 +429,31 @@ void router_reached(struct router *r, struct plan *plan)
 
 	(void)r;
 	if (p->endpoint)
-		report(p, state_of(p, p->decision.cluster), OUTCOME_STATUS, REACHED);
+		report(p, p->version, p->decision.cluster, OUTCOME_STATUS, REACHED);
+}
+
+/* What is in the plan of the rules' bytes. */
+static void forget_rules(struct plan *plan)
+{
+	plan->authority = plan->path = plan->scheme = plan->mirror_authority =
+		(struct h1_span){ 0 };
+	plan->request = plan->response = (struct plan_ops){ 0 };
+	plan->retry_statuses = NULL;
+	plan->retry_status_count = plan->mirror_count = 0;
+	plan->retries = 0;
+}
+
+void router_settle(struct router *r, struct plan *plan)
+{
+	struct router_plan *p = plan->data;
+
+	if (!p || !p->version || p->version == router_current(r))
+		return;
+	if (p->endpoint) {
+		shared_state_hold(p->endpoint);
+		p->cluster = p->decision.cluster->outliers.given ? p->decision.cluster->id : 0;
+	}
+	forget_rules(plan);
+	p->decision = (struct http_decision){ 0 };
+	router_version_unref(TAKE_PTR(p->version));
 }

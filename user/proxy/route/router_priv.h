@@ -13,7 +13,8 @@
 
 enum {
 	ROUTER_SHADOW = 320,
-	ROUTER_TRIED = 8, /* endpoints that another try avoids */
+	ROUTER_AUDIT = 352, /* "ns[]-policy[]-rule[]" with names of 63 and 253 bytes */
+	ROUTER_TRIED = 8,   /* endpoints that another try avoids */
 };
 
 #define ROUTER_HASH 0xcbf29ce484222325u /* to begin with */
@@ -26,16 +27,19 @@ struct router_ops {
 
 /* What a plan holds on to. */
 struct router_plan {
-	struct router_version *version;
+	struct router_version *version; /* a reference; NULL: it is settled */
 	struct http_request request;
 	struct http_decision decision;
 	struct addr client, called;
 	uint16_t client_port, called_port;
-	struct router_ops ops;		 /* the request's, then the response's */
-	struct router_ops headers;	 /* of an answer of our own */
-	struct endpoint_state *endpoint; /* of the current try */
-	uint32_t endpoint_at;		 /* where it was among the cluster's */
-	uint32_t tried[ROUTER_TRIED];	 /* their ids */
+	struct router_ops ops;	   /* the request's, then the response's */
+	struct router_ops headers; /* of an answer of our own */
+	/* Of the current try. The version holds it, or, of a settled plan, the plan does: then its
+	 * cluster is `cluster`, and 0 if nothing about it is to be reported. */
+	struct endpoint_state *endpoint;
+	uint32_t cluster;
+	uint32_t endpoint_at;	      /* where it was among the cluster's */
+	uint32_t tried[ROUTER_TRIED]; /* their ids */
 	uint32_t tried_count;
 	bool gateway; /* a Gateway was called: its identity is the caller's to endpoints */
 	bool inbound; /* a pod of this node was called by its own address */
@@ -48,6 +52,7 @@ struct router_plan {
 	char cookie[HS_COOKIE_MAX];	 /* to be set, if cookie_len isn't 0 */
 	size_t cookie_len;
 	char *denied;		  /* what says so where policies refuse it; owned */
+	char audit[ROUTER_AUDIT]; /* the rule of the AUDIT policy that is met */
 	struct router_plan *next; /* among the unused ones */
 	/* Who calls, where that is known by more than the address, for AuthorizationPolicies: as
 	 * long as the client's connection. Empty: by its address. */
@@ -96,11 +101,17 @@ enum pick router_pick_mirror(struct router *r, struct plan *plan, size_t i, stru
 void router_done(struct router *r, struct plan *plan, struct target *t, enum outcome outcome,
 		 unsigned status);
 void router_reached(struct router *r, struct plan *plan);
+void router_settle(struct router *r, struct plan *plan);
+
+/* ---- router.c ---- */
+
+/* The rules that it goes by. NULL: none yet. */
+const struct router_version *router_current(const struct router *r);
 
 /* ---- router_authz.c: likewise ---- */
 
 bool router_allows(struct router *r, const struct plan *plan, const struct h1_request *request,
-		   const struct target *target, const char **details);
+		   const struct target *target, struct route_rbac *out);
 
 static inline uint64_t router_now(void)
 {

@@ -28,7 +28,7 @@ enum target_broken {
 struct target_tls {
 	struct tls_client *client; /* a reference; NULL: no TLS is spoken, unless `broken` */
 	/* The endpoint is asked for by this name (SNI), unless it is an address; not terminated.
-	 * Lasts as long as what the target was chosen for. */
+	 * Lasts as long as what the target was chosen for, or until that is settled (route.h). */
 	const char *name;
 	size_t name_len;
 	bool check; /* its certificate must have the name */
