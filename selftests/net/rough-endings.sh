@@ -72,6 +72,9 @@ watch_counts() {
 }
 left() { echo "$(all_of upstream_cx_active) $(all_of upstream_cx_active endpoint)"; }
 left_is() { [ "$(left)" = "$1" ]; }
+# Connections that were opened and have not ended, as `tcp_traffic` has it, and those whose bytes were counted meanwhile.
+unended() { map_dump tcp_traffic | jq '[.[].formatted.value | .opened - .closed] | add'; }
+halfway() { map_dump tcp_counted | jq length; }
 
 # The one place of `full`.
 load_start client "$TMP/full" "$(vip 4 14)" 9000 -e hold --ready "$TMP/ready"
@@ -128,6 +131,7 @@ for family in 4 6; do
 	wait_until 5 left_is "1 1"
 done
 expect_eq "peak in the end" "$(cluster_stat '' upstream_cx_peak limit)" $LIMIT
+expect_eq "who talks to whom: one has not ended" "$(unended), $(halfway)" "1, 0"
 
 # weftd is killed, and replaced, under load.
 before=$(all_of upstream_cx_total)
@@ -164,6 +168,7 @@ kill -TERM "$full"
 wait "$full"
 wait_until 5 left_is "0 0"
 say "ok: nothing is active"
+expect_eq "who talks to whom: all have ended" "$(unended), $(halfway)" "0, 0"
 : >"$TMP/watched"
 wait "$watcher"
 expect_between "readings of the counts" "$(wc -l <"$TMP/readings")" 2 1000000
