@@ -112,7 +112,7 @@ kinds() {
 	ask -n 2 -p /direct
 	sent 2 "s $to - $SERVICE http 418 - -"
 	ask -n 3 -p /abort
-	sent 3 "s $to - $SERVICE http 555 FI -"
+	sent 3 "s $to - ${CLUSTER[all]} http 555 FI -"
 	ask -n 2 -p /delay/2000
 	sent 2 "sd $to one@v1 ${CLUSTER[v1]} http 504 UT plain"
 	ask -n 3 -p /none

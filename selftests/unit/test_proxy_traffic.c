@@ -306,7 +306,7 @@ Test(proxy_traffic_requests, bodies)
 	struct http_traffic *row;
 
 	PLAY("C> POST / HTTP/1.1|Host: h|Content-Length: 5||hello",
-	     "U> POST / HTTP/1.1|host: h|content-length: 5||hello", "U< 200", "C< 200");
+	     "U> POST / HTTP/1.1|host: h|Content-Length: 5||hello", "U< 200", "C< 200");
 	row = want_row(reached(200), "", 1);
 	cr_expect_eq(row->request_bytes.sum, 5u);
 	cr_expect_eq(row->request_bytes.buckets[2], 1u);
@@ -539,11 +539,14 @@ Test(proxy_rules, what_no_cluster_was_chosen_for_has_the_services_name)
 				"  - match: [{uri: {exact: /y}}]\n"
 				"    fault: {abort: {percentage: {value: 100}, httpStatus: 500}}\n"
 				"    route: [{destination: {host: svc}}]\n");
-	for (int i = 0; i < 3; i++) {
-		asked_plan(&a, 1, (const char *const[]){ "/r", "/y", "/none" }[i], "");
+	for (int i = 0; i < 2; i++) {
+		asked_plan(&a, 1, i ? "/none" : "/r", "");
 		cr_expect_eq(a.plan.traffic.cluster, 0u);
 		cr_expect(h1_is(a.plan.traffic.host, "svc.default.svc.cluster.local"), "%.*s",
 			  (int)a.plan.traffic.host.n, a.plan.traffic.host.p);
 		asked_release(&a);
 	}
+	asked_plan(&a, 1, "/y", "");
+	cr_expect_neq(a.plan.traffic.cluster, 0u, "it would have gone there");
+	asked_release(&a);
 }
