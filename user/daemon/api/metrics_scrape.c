@@ -9,7 +9,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 
-enum { MAPS_FOR_MS = 10000 }; /* how long it is not looked again how full the maps are */
+enum { MAPS_FOR_MS = 30000 }; /* how long it is not looked again how full the maps are */
 
 /* The names of ids, as far as they were asked for. */
 struct names {
