@@ -9,10 +9,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/api/ready.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 
 enum {
 	WAIT_MS = 100, /* for the loop: what it does at a time takes less, but for large changes */
+	READY_MS =
+		5000, /* between looks at whether all is in the kernel, which take a millisecond */
 	LOOK_MS = 10000, /* at what TCP counts, so that it is put down before its pods are gone */
 };
 
@@ -26,6 +30,8 @@ struct metrics_exchange {
 	struct weftd *d;
 	struct event event; /* an eventfd that wakes the loop */
 	struct event_timer timer;
+	bool ready;	   /* the loop's, as it was */
+	uint64_t ready_ms; /* then; 0: never */
 	pthread_mutex_t lock;
 	pthread_cond_t answered;
 	enum state state;	  /* by the lock, like `next` */
@@ -59,15 +65,35 @@ static void tell_sums(const struct weftd *d, struct metrics_told *to)
 	to->sum_count = count;
 }
 
-static void tell(struct weftd *d, struct metrics_told *to)
+static void note_reason(void *ready, const char *what)
+{
+	(void)what;
+	*(bool *)ready = false;
+}
+
+static bool is_ready(struct metrics_exchange *x)
+{
+	uint64_t now = clock_ms();
+
+	if (x->ready_ms && now - x->ready_ms < READY_MS)
+		return x->ready;
+	x->ready = true;
+	x->ready_ms = now;
+	ready_each_reason(x->d, note_reason, &x->ready);
+	return x->ready;
+}
+
+static void tell(struct metrics_exchange *x)
 {
 	struct supervisor_status proxy;
+	struct metrics_told *to = &x->next;
+	struct weftd *d = x->d;
 
 	name_ids(engine_registry(d->engine), REG_PEER, &to->peers);
 	name_ids(engine_registry(d->engine), REG_CLUSTER, &to->clusters);
 	tell_sums(d, to);
 	to->samples.count = 0;
-	(void)metrics_own_loop(d, &to->samples);
+	(void)metrics_own_loop(d, is_ready(x), &to->samples);
 	supervisor_status(d->supervisor, &proxy);
 	to->proxy = proxy.pid;
 }
@@ -95,7 +121,7 @@ static void on_question(void *arg, uint32_t events)
 	pthread_mutex_unlock(&x->lock);
 	if (!asked)
 		return;
-	tell(x->d, &x->next); /* the thread leaves it alone meanwhile */
+	tell(x); /* the thread leaves it alone meanwhile */
 	pthread_mutex_lock(&x->lock);
 	x->state = TOLD;
 	pthread_cond_signal(&x->answered);

@@ -9,7 +9,6 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "daemon/api/ready.h"
 #include "daemon/datapath/map_use.h"
 #include "daemon/resolve/resolver.h"
 #include "daemon/source/kubernetes.h"
@@ -99,20 +98,6 @@ GAUGE(certificates, "weft_identity_certificates",
       "Identities of this node's pods for mutual TLS: wanted, and those with a valid certificate.");
 COUNTER(signatures, "weft_identity_signatures",
 	"Certificates for mutual TLS that were asked for, by result.");
-
-static void note_reason(void *reasons, const char *what)
-{
-	(void)what;
-	++*(unsigned *)reasons;
-}
-
-static int tell_ready(const struct weftd *d, struct metrics_samples *to)
-{
-	unsigned reasons = 0;
-
-	ready_each_reason((void *)d, note_reason, &reasons);
-	return count(to, &ready, !reasons);
-}
 
 static int tell_engine(const struct weftd *d, struct metrics_samples *to)
 {
@@ -282,13 +267,13 @@ static int tell_identities(const struct weftd *d, struct metrics_samples *to)
 		 : tell(to, &signatures, "_total", (double)s.failed_count, "result=\"failure\"");
 }
 
-int metrics_own_loop(const struct weftd *d, struct metrics_samples *out)
+int metrics_own_loop(const struct weftd *d, bool is_ready, struct metrics_samples *out)
 {
 	static int (*const parts[])(const struct weftd *d, struct metrics_samples *to) = {
-		tell_engine, tell_ready,      tell_node, tell_kernel,
-		tell_proxy,  tell_kubernetes, tell_dns,	 tell_identities
+		tell_engine,	 tell_node, tell_kernel,    tell_proxy,
+		tell_kubernetes, tell_dns,  tell_identities
 	};
-	int r = 0;
+	int r = count(out, &ready, is_ready);
 
 	for (size_t i = 0; r != -ENOMEM && i < sizeof(parts) / sizeof(*parts); i++)
 		r = parts[i](d, out);

@@ -22,8 +22,9 @@ struct metrics_samples {
 
 void metrics_samples_free(struct metrics_samples *s);
 
-/* What belongs to the event loop, for it to tell. 0 or -ENOMEM; what can't be told is left out. */
-int metrics_own_loop(const struct weftd *d, struct metrics_samples *out);
+/* What belongs to the event loop, for it to tell, and whether it is ready. 0 or -ENOMEM; what can't
+ * be told is left out. */
+int metrics_own_loop(const struct weftd *d, bool is_ready, struct metrics_samples *out);
 /* What any thread can tell: processes (pid 0: weft-proxy does not run), maps, what weft-proxy
  * counts. `rows`: of http_traffic that are taken. Likewise. */
 int metrics_own_processes(pid_t proxy, struct metrics_samples *out);
