@@ -169,10 +169,12 @@ broken() {
 usable() {
 	see axe
 	see keys
-	see open "http://$AT/" 390 800 light
+	export PAGE_SIZE=390x800 PAGE_THEME=light
+	see open "http://$AT/"
 	shot page-phone
 	see axe
 	see errors
+	unset PAGE_SIZE PAGE_THEME
 }
 
 node_up

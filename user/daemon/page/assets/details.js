@@ -178,7 +178,7 @@ export class Details {
 			el("h3", {}, "Rules in force"),
 			routes.length ? el("ol", { class: "routes" }, routes.map((r) => routeView(this.mesh, r)))
 				: el("p", {}, service ? "No rule: the service's endpoints are called." : "Nothing is known of what is called."),
-			[...names].map((n) => objectView(...n.split("|"))));
+			...[...names].map((n) => objectView(...n.split("|"))));
 	}
 
 	// A DestinationRule is named as its host by habit; clusters tell for sure. Policies of the namespace may be about it.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where nodes stand: a box for each namespace, in it callers to the left of what they call. The same mesh always looks the same.
 
-const COLUMN = 210, ROW = 84, GAP = 90, MOST_ROWS = 14;
+const COLUMN = 230, ROW = 96, GAP = 90, MOST_ROWS = 14;
 
 // The longest way from a node without callers, as far as edges do not go round.
 function ranks(nodes, outOf) {
@@ -83,6 +83,7 @@ export function layout(nodes, edges) {
 		if (!namespaces.has(node.ns)) namespaces.set(node.ns, []);
 		namespaces.get(node.ns).push(node);
 	}
+	if ([...nodes].some((n) => n.kind === "namespace")) return box(nodes, edges).positions;
 	const boxes = [...namespaces].map(([ns, list]) => ({ ns, ...box(list, edges) }));
 	boxes.sort((a, b) => (b.ns === "unknown") - (a.ns === "unknown") || b.height - a.height || (a.ns < b.ns ? -1 : 1));
 	const area = boxes.reduce((sum, b) => sum + (b.width + GAP) * (b.height + GAP), 0);

@@ -20,6 +20,7 @@ export function hostOf(node) {
 export class Mesh extends EventTarget {
 	constructor() {
 		super();
+		this.age = 0; // rises when ids begin anew
 		this.forget();
 		this.routes = [];
 		this.routesOf = new Map(); // host -> routes
@@ -27,6 +28,8 @@ export class Mesh extends EventTarget {
 		this.pods = [];
 		this.rules = [];
 		this.clusters = {};
+		this.clustersAt = new Map(); // host -> names of clusters
+		this.weightsOf = new Map(); // cluster -> [{weight, conditions, route}]
 		this.refused = new Map(); // cluster -> {count, at}
 		this.nodeName = "";
 		this.idle = false; // also what has no traffic
@@ -86,6 +89,7 @@ export class Mesh extends EventTarget {
 	takeTraffic(data) {
 		const shown = this.visibleKey();
 		if (data.full) {
+			this.age++;
 			this.forget();
 			this.addServices();
 		}
@@ -133,6 +137,12 @@ export class Mesh extends EventTarget {
 			if (!this.routesOf.has(route.host)) this.routesOf.set(route.host, []);
 			this.routesOf.get(route.host).push(route);
 		}
+		this.weightsOf = new Map();
+		for (const route of data.routes)
+			for (const [cluster, weight] of route.destinations || []) {
+				if (!this.weightsOf.has(cluster)) this.weightsOf.set(cluster, []);
+				this.weightsOf.get(cluster).push({ weight, conditions: route.conditions || "", route });
+			}
 		this.services = data.services;
 		this.pods = data.pods;
 		this.rules = data.rules;
@@ -150,6 +160,11 @@ export class Mesh extends EventTarget {
 			this.refused.set(name, { count, at: had && count > had.count ? now : had ? had.at : 0 });
 		}
 		this.clusters = data;
+		this.clustersAt = new Map();
+		for (const name of Object.keys(data)) {
+			const { host } = clusterParts(name);
+			this.clustersAt.set(host, [...(this.clustersAt.get(host) || []), name]);
+		}
 		this.dispatchEvent(new Event("values"));
 	}
 
@@ -167,16 +182,12 @@ export class Mesh extends EventTarget {
 	}
 
 	clustersOf(host) {
-		return Object.keys(this.clusters).filter((name) => clusterParts(name).host === host);
+		return this.clustersAt.get(host) || [];
 	}
 
-	// [{weight, conditions, route}] of the rules of a cluster's host that lead to it.
+	// [{weight, conditions, route}] of the rules that lead to a cluster.
 	weights(name) {
-		const list = [];
-		for (const route of this.routesOf.get(clusterParts(name).host) || [])
-			for (const [cluster, weight] of route.destinations || [])
-				if (cluster === name) list.push({ weight, conditions: route.conditions || "", route });
-		return list;
+		return this.weightsOf.get(name) || [];
 	}
 
 	routesAt(node) {
@@ -192,6 +203,7 @@ export class Mesh extends EventTarget {
 
 	// Limits that were reached, and endpoints that are out, behind an edge to a workload or to a service.
 	troubles(edge) {
+		if (edge.members) return edge.members.flatMap((member) => this.troubles(member));
 		const names = edge.cluster ? [edge.cluster] : this.clustersOf(hostOf(edge.to));
 		return names.flatMap((name) => {
 			const list = [];
@@ -226,6 +238,7 @@ export class Mesh extends EventTarget {
 }
 
 export const label = (node) => {
+	if (node.kind === "namespace") return `${node.name} (${node.count})`;
 	if (node.kind === "service") return node.name;
 	if (node.name === "unknown") return "outside the mesh";
 	const version = node.version && node.version !== "unknown" && !node.name.endsWith(node.version) ? ` ${node.version}` : "";
