@@ -13,7 +13,8 @@ get() { in_ns node curl -s --max-time $((10 * SLOWER)) --compressed "$@"; }
 status_of() { get -o /dev/null -w '%{http_code}' "$@"; }
 # events SECONDS: what one that watches is told in that time
 events() { in_ns node timeout "$1" curl -sN "http://$AT/api/events" || true; }
-rules() { weft apply -f "$BOOKINFO/$1.yaml" >/dev/null; }
+# From standard input: where a rule stands is seen in pictures.
+rules() { weft apply -f - <"$BOOKINFO/$1.yaml" >/dev/null; }
 
 # ---- what is served ----
 

@@ -9,6 +9,7 @@
 //   pick FROM TO              clicks on that edge; prints what the details say
 //   why FROM TO PATH [HEADER] asks why; prints the answer
 //   view graph|list
+//   namespace NAME            shows that one alone
 //   shot FILE                 a picture, a small PNG
 //   axe                       fails with a line for each serious finding of accessibility
 //   keys                      fails unless the keyboard reaches everything, and opens and closes the details
@@ -104,6 +105,10 @@ const see = {
 	async view(which) {
 		await page.click(`#as-${which}`);
 		await pause(300);
+	},
+	async namespace(name) {
+		await page.select("#namespace", name);
+		await pause(500);
 	},
 	async shot(file) {
 		await page.screenshot({ path: file });

@@ -47,9 +47,6 @@ const total = (edges) => {
 	return sum;
 };
 
-const historyOf = (edges) => Array.from({ length: Math.max(0, ...edges.map((e) => e.history.length)) }, (_, i, length = 0) =>
-	edges.reduce((sum, e) => sum + (e.history[i] || 0), length));
-
 // An object's YAML, and what is counted of it, as weftd has it now.
 function objectView(kind, namespace, name) {
 	const body = el("div", {}, "…");
@@ -189,12 +186,12 @@ export class Details {
 	values() {
 		if (!this.choice) return;
 		const { edge, node } = this.choice, edges = this.edges();
-		this.top.replaceChildren(sparkline(historyOf(edges)), figures(edge || total(edges)));
+		this.top.replaceChildren(sparkline(this.mesh.historyOf(edges)), figures(edge || total(edges)));
 		const service = this.service();
 		const names = edge && edge.cluster ? [edge.cluster].filter((n) => this.mesh.clusters[n]) : service ? this.mesh.clustersOf(hostOf(service)) : [];
 		const faults = node && node.kind === "service" ? this.mesh.faults(node) : edge && edge.to.kind === "service" ? this.mesh.faults(edge.to) : [];
 		this.state.replaceChildren(
-			faults.length ? el("p", { class: "also" }, `⏱ ${faults.join(" · ")}`) : "",
+			faults.length ? el("p", { class: "fault" }, `⏱ ${faults.join(" · ")}`) : "",
 			names.length ? el("h3", {}, "Limits and ejections") : "",
 			names.length ? el("ul", { class: "clusters" }, names.map((n) => clusterView(this.mesh, n))) : "");
 	}

@@ -62,7 +62,10 @@ export class Graph {
 		find("zoom-in").addEventListener("click", () => this.zoom(1.4));
 		find("zoom-out").addEventListener("click", () => this.zoom(1 / 1.4));
 		find("zoom-all").addEventListener("click", () => this.fit());
-		new ResizeObserver(() => { this.cy.resize(); if (!this.moved) this.fit(); }).observe(this.canvas);
+		new ResizeObserver(() => requestAnimationFrame(() => {
+			this.cy.resize();
+			if (!this.moved) this.fit();
+		})).observe(this.canvas);
 	}
 
 	restyle() {
@@ -156,9 +159,19 @@ export class Graph {
 		element.classes(`${this.classes.get(id)} ${classes}`);
 	}
 
+	nodeLabel(node) {
+		const faults = node.kind === "service" ? this.mesh.faults(node) : [];
+		return faults.length ? [label(node), ...faults.map((f) => `⏱ ${f}`)].join("\n") : label(node);
+	}
+
 	nodeHealth(node) {
-		const all = [...node.in].map((e) => this.mesh.health(e));
-		return all.includes("bad") ? "bad" : all.includes("warn") ? "warn" : all.includes("ok") ? "ok" : "";
+		let worst = "";
+		for (const edge of node.in) {
+			const health = this.mesh.health(edge);
+			if (health === "bad") return health;
+			if (health === "warn" || (health === "ok" && !worst)) worst = health;
+		}
+		return worst;
 	}
 
 	values() {
@@ -167,13 +180,14 @@ export class Graph {
 		const dim = (node) => words && !label(node).toLowerCase().includes(words) && !node.ns.includes(words);
 		this.cy.batch(() => {
 			for (const edge of this.edges) if (edge.members) edge.refresh();
+			for (const node of this.nodes) if (node.kind === "namespace") node.in.forEach((e) => e.refresh());
 			for (const edge of this.edges)
 				this.draw(`e${edge.id}`, {
 					label: this.edgeLabel(edge),
 					width: Math.round(2 * (1.5 + Math.log10(1 + edge.rate + (edge.in + edge.out) / 1e5) * 1.6)) / 2,
 				}, this.mesh.health(edge) + (dim(edge.from) && dim(edge.to) ? " dim" : ""));
 			for (const node of this.nodes)
-				this.draw(node.key, { label: [label(node), ...this.mesh.faults(node).map((f) => `⏱ ${f}`)].join("\n"), width: 0 },
+				this.draw(node.key, { label: this.nodeLabel(node), width: 0 },
 					this.nodeHealth(node) + (dim(node) ? " dim" : ""));
 		});
 	}

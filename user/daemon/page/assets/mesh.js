@@ -20,6 +20,7 @@ export function hostOf(node) {
 export class Mesh extends EventTarget {
 	constructor() {
 		super();
+		this.turn = -1;
 		this.age = 0; // rises when ids begin anew
 		this.forget();
 		this.routes = [];
@@ -72,7 +73,8 @@ export class Mesh extends EventTarget {
 		if (this.edges.has(id)) return;
 		const edge = {
 			id, from: this.byId[from], to: this.byId[to], protocol, cluster,
-			rate: 0, clientErrors: 0, failed: 0, p50: null, p99: null, in: 0, out: 0, open: 0, mtls: null, flags: {}, history: [],
+			rate: 0, clientErrors: 0, failed: 0, p50: null, p99: null, in: 0, out: 0, open: 0, mtls: null, flags: {}, active: false,
+			past: new Float32Array(HISTORY), // a ring: see historyOf()
 		};
 		edge.from.out.add(edge);
 		edge.to.in.add(edge);
@@ -81,9 +83,17 @@ export class Mesh extends EventTarget {
 
 	takeValue([id, rate, clientErrors, failed, p50, p99, bytesIn, bytesOut, open, mtls, flags]) {
 		const edge = this.edges.get(id);
-		Object.assign(edge, { rate, clientErrors, failed, p50, p99, in: bytesIn, out: bytesOut, open, mtls, flags });
+		edge.rate = rate;
+		edge.clientErrors = clientErrors;
+		edge.failed = failed;
+		edge.p50 = p50;
+		edge.p99 = p99;
+		edge.in = bytesIn;
+		edge.out = bytesOut;
+		edge.open = open;
+		edge.mtls = mtls;
+		edge.flags = flags;
 		edge.active = rate > 0 || bytesIn + bytesOut > 0 || open > 0;
-		this.touched.add(edge);
 	}
 
 	takeTraffic(data) {
@@ -94,14 +104,11 @@ export class Mesh extends EventTarget {
 			this.addServices();
 		}
 		const before = this.nodes.size + this.edges.size;
-		this.touched = new Set();
 		data.nodes.forEach((n) => this.takeNode(n));
 		data.edges.forEach((e) => this.takeEdge(e));
 		data.values.forEach((v) => this.takeValue(v));
-		for (const edge of this.edges.values()) {
-			edge.history.push(edge.rate || edge.in + edge.out);
-			if (edge.history.length > HISTORY) edge.history.shift();
-		}
+		this.turn++;
+		for (const edge of this.edges.values()) edge.past[this.turn % HISTORY] = edge.rate || edge.in + edge.out;
 		this.setState("ok", "live");
 		if (data.full || this.nodes.size + this.edges.size !== before || this.visibleKey() !== shown) this.dispatchEvent(new Event("shape"));
 		this.dispatchEvent(new Event("values"));
@@ -197,7 +204,7 @@ export class Mesh extends EventTarget {
 	// "ok", "warn", "bad", "idle"
 	health(edge) {
 		if (!edge.active) return "idle";
-		if (this.troubles(edge).length || (edge.rate && edge.failed / edge.rate > 0.001)) return "bad";
+		if ((this.clustersAt.size && this.troubles(edge).length) || (edge.rate && edge.failed / edge.rate > 0.001)) return "bad";
 		return edge.rate && edge.clientErrors / edge.rate > 0.01 ? "warn" : "ok";
 	}
 
@@ -222,6 +229,12 @@ export class Mesh extends EventTarget {
 			if (route.abort_status) list.push(`abort ${route.abort_status} (${Number(route.abort_percent.toPrecision(3))} %)${on}`);
 			return list;
 		});
+	}
+
+	// What edges had together in the last turns, the oldest first.
+	historyOf(edges) {
+		const turns = Math.min(HISTORY, this.turn + 1), all = edges.flatMap((e) => e.members || [e]);
+		return Array.from({ length: turns }, (_, i) => all.reduce((sum, e) => sum + e.past[(this.turn - turns + 1 + i) % HISTORY], 0));
 	}
 
 	visibleEdges() {

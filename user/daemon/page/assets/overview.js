@@ -3,26 +3,28 @@
 
 const MOST = 300; // nodes that are drawn one by one
 
-const sum = (list, key) => list.reduce((total, item) => total + item[key], 0);
-const most = (list, key) => list.reduce((top, item) => (item[key] === null ? top : Math.max(top ?? 0, item[key])), null);
-
 // Edges that are drawn as one, with the same members as one.
 class Bundle {
 	constructor(id, from, to) {
-		Object.assign(this, { id, from, to, cluster: "", protocol: "http", flags: {}, members: [] });
+		Object.assign(this, { id, from, to, cluster: "", protocol: "tcp", flags: {}, members: [] });
 	}
 
 	// What its edges have now.
 	refresh() {
-		for (const key of ["rate", "clientErrors", "failed", "in", "out", "open"]) this[key] = sum(this.members, key);
-		for (const key of ["p50", "p99", "mtls"]) this[key] = most(this.members, key);
-		this.active = this.members.some((e) => e.active);
-		this.protocol = this.members.every((e) => e.protocol === "tcp") ? "tcp" : "http";
-	}
-
-	get history() {
-		const longest = Math.max(0, ...this.members.map((e) => e.history.length));
-		return Array.from({ length: longest }, (_, i) => this.members.reduce((total, e) => total + (e.history[e.history.length - longest + i] || 0), 0));
+		let rate = 0, clientErrors = 0, failed = 0, into = 0, out = 0, open = 0, p50 = null, p99 = null, mtls = null, active = false;
+		for (const e of this.members) {
+			rate += e.rate;
+			clientErrors += e.clientErrors;
+			failed += e.failed;
+			into += e.in;
+			out += e.out;
+			open += e.open;
+			if (e.p50 !== null && e.p50 > (p50 ?? -1)) p50 = e.p50;
+			if (e.p99 !== null && e.p99 > (p99 ?? -1)) p99 = e.p99;
+			if (e.mtls !== null && e.mtls > (mtls ?? -1)) mtls = e.mtls;
+			active ||= e.active;
+		}
+		Object.assign(this, { rate, clientErrors, failed, in: into, out, open, p50, p99, mtls, active });
 	}
 }
 
@@ -49,6 +51,7 @@ export function overview(nodes, edges) {
 		if (from === to) continue;
 		if (!bundles.has(key)) bundles.set(key, new Bundle(`b${bundles.size}`, from, to));
 		bundles.get(key).members.push(edge);
+		if (edge.protocol !== "tcp") bundles.get(key).protocol = "http";
 	}
 	const list = [...bundles.values()];
 	list.forEach((bundle) => bundle.refresh());
@@ -58,6 +61,13 @@ export function overview(nodes, edges) {
 			bundle.from.out.add(bundle);
 		}
 	// What goes on within a namespace is seen at itself.
-	for (const edge of edges) if (end(edge.to).kind === "namespace") end(edge.to).in.add(edge);
+	const inside = new Map();
+	for (const edge of edges) {
+		const to = end(edge.to);
+		if (to.kind !== "namespace" || end(edge.from) !== to) continue;
+		if (!inside.has(to)) inside.set(to, new Bundle(`i${inside.size}`, to, to));
+		inside.get(to).members.push(edge);
+	}
+	for (const [to, bundle] of inside) to.in.add(bundle);
 	return { nodes: shown, edges: list, whole: false };
 }
