@@ -68,7 +68,7 @@ function objectView(kind, namespace, name) {
 	return view;
 }
 
-function routeView(mesh, route) {
+function routeView(mesh, route, alone) {
 	const lines = (route.destinations || []).map(([cluster, weight]) => {
 		const { host, subset } = clusterParts(cluster);
 		const meter = el("meter", { min: 0, max: 100, value: weight, "aria-label": `weight of ${subset || host}` });
@@ -81,7 +81,7 @@ function routeView(mesh, route) {
 		route.attempts && `${route.attempts} retries`,
 		route.mirrors && "mirrored",
 	].filter(Boolean);
-	return el("li", {}, el("strong", {}, route.conditions ? `if ${route.conditions}` : "else"), " ",
+	return el("li", {}, el("strong", {}, route.conditions ? `if ${route.conditions}` : alone ? "always" : "else"), " ",
 		el("span", { class: "at" }, `${route.name} ${route.route}`),
 		also.length ? el("p", { class: "also" }, also.join(" · ")) : null, el("ul", { class: "weights" }, lines));
 }
@@ -173,7 +173,7 @@ export class Details {
 		this.drawn = now;
 		this.rules.replaceChildren(
 			el("h3", {}, "Rules in force"),
-			routes.length ? el("ol", { class: "routes" }, routes.map((r) => routeView(this.mesh, r)))
+			routes.length ? el("ol", { class: "routes" }, routes.map((r) => routeView(this.mesh, r, routes.length === 1)))
 				: el("p", {}, service ? "No rule: the service's endpoints are called." : "Nothing is known of what is called."),
 			...[...names].map((n) => objectView(...n.split("|"))));
 	}
@@ -200,8 +200,9 @@ export class Details {
 
 	words() {
 		const { edge, node } = this.choice;
-		const ends = edge ? [edge.from, edge.to] : [node];
-		return ends.filter((n) => n.name !== "unknown").map((n) => n.name);
+		// Of a workload that is called a connection says which subset and endpoint it is.
+		if (edge && edge.cluster) return [edge.from.name, clusterParts(edge.cluster).subset].filter(Boolean);
+		return (edge ? [edge.from, edge.to] : [node]).filter((n) => n.name !== "unknown").map((n) => n.name);
 	}
 
 	connections() {

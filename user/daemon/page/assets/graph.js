@@ -14,7 +14,7 @@ function style() {
 	const edge = (name) => ({ "line-color": color(name), "target-arrow-color": color(name), color: color("text") });
 	return [
 		{ selector: "node", style: {
-			label: "data(label)", color: color("text"), "font-size": 13, "font-family": "system-ui, sans-serif", "text-wrap": "wrap",
+			label: "data(label)", color: color("text"), "font-size": 15, "font-family": "system-ui, sans-serif", "text-wrap": "wrap",
 			"text-valign": "bottom", "text-margin-y": 5, "min-zoomed-font-size": 7, width: 34, height: 34,
 			"background-color": color("node"), "border-width": 2, "border-color": color("edge-idle"), "text-max-width": 180,
 			"text-background-color": color("back"), "text-background-opacity": 0.75, "text-background-padding": 2 } },
@@ -30,7 +30,7 @@ function style() {
 			shape: "round-rectangle", "background-color": color("group"), "background-opacity": 0.5, "border-color": color("line"), "border-width": 1,
 			"text-valign": "top", "text-margin-y": -4, padding: 26, "font-size": 15, "font-weight": "bold", "text-background-opacity": 0 } },
 		{ selector: "edge", style: {
-			"curve-style": "bezier", "target-arrow-shape": "triangle", width: "data(width)", label: "data(label)", "font-size": 11, "text-wrap": "wrap",
+			"curve-style": "bezier", "target-arrow-shape": "triangle", width: "data(width)", label: "data(label)", "font-size": 13, "text-wrap": "wrap",
 			"min-zoomed-font-size": 8, "text-background-color": color("back"), "text-background-opacity": 0.85, "text-background-padding": 2,
 			"arrow-scale": 0.9, ...edge("edge-ok") } },
 		{ selector: "edge.large", style: { "curve-style": "straight" } },
