@@ -87,6 +87,9 @@ static const struct assignment assignments[] = {
 	{ "addonComponents.grafana.enabled=yes", "expected true or false, not \"yes\"" },
 	{ "addonComponents.prometheus.image=registry.example/prometheus:v3", NULL },
 	{ "addonComponents.prometheus.image=", "expected a name of letters" },
+	{ "metrics.port=9090", NULL },
+	{ "metrics.port=0", "metrics.port: expected a whole number from 1 to 65535" },
+	{ "metrics.podMonitor.enabled=true", NULL },
 	{ "metrics.prometheusRule.enabled=true", NULL },
 	{ "metrics.prometheusRules.enabled=true",
 	  "did you mean \"metrics.prometheusRule.enabled\"?" },
@@ -300,6 +303,7 @@ static const char *const addons[] = {
 	"addonComponents.prometheus.enabled=true",
 	"addonComponents.prometheus.image=registry.example/prometheus:v3",
 	"addonComponents.grafana.enabled=true",
+	"metrics.podMonitor.enabled=true",
 	"metrics.prometheusRule.enabled=true",
 	NULL,
 };
@@ -427,13 +431,14 @@ Test(manifest, what_watches_weft_can_be_found_again)
 	const struct cluster_object *deployment;
 
 	cr_assert_eq(cluster_objects_parse("m", text, strlen(text), &objects), 0);
-	cr_expect_eq(objects.count, 30);
+	cr_expect_eq(objects.count, 31);
 	for (size_t i = 0; i < objects.count; i++)
 		check_object(&objects.items[i]);
 	deployment = find(&objects, "deployment.apps/grafana");
 	cr_assert(deployment);
 	cr_expect(cluster_is_ours(cluster_at(deployment->json, "spec", "template", NULL)));
 	cr_expect(find(&objects, "prometheusrule.monitoring.coreos.com/weft"));
+	cr_expect(find(&objects, "podmonitor.monitoring.coreos.com/weft"));
 	cluster_objects_free(&objects);
 }
 

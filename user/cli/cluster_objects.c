@@ -23,6 +23,7 @@ const struct cluster_kind cluster_kinds[] = {
 	{ "apps/v1", "DaemonSet", "daemonsets", true },
 	{ "apps/v1", "Deployment", "deployments", true },
 	{ "v1", "Service", "services", true },
+	{ "monitoring.coreos.com/v1", "PodMonitor", "podmonitors", true },
 	{ "monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules", true },
 };
 

@@ -300,11 +300,17 @@ static int wait_for_rest(const struct removing *rm)
 /* Agents detach from their nodes once their DaemonSet is gone, and need their rights until then. */
 static int remove_all(const struct removing *rm)
 {
-	static const char *const rest[] = { "Deployment",	  "Service",
-					    "ConfigMap",	  "PrometheusRule",
-					    "ClusterRoleBinding", "ClusterRole",
-					    "RoleBinding",	  "Role",
-					    "ServiceAccount",	  "CustomResourceDefinition" };
+	static const char *const rest[] = { "Deployment",
+					    "Service",
+					    "ConfigMap",
+					    "PodMonitor",
+					    "PrometheusRule",
+					    "ClusterRoleBinding",
+					    "ClusterRole",
+					    "RoleBinding",
+					    "Role",
+					    "ServiceAccount",
+					    "CustomResourceDefinition" };
 	int r = delete_kind(rm, "DaemonSet");
 
 	if (!r)

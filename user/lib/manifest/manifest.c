@@ -82,5 +82,7 @@ void manifest_generate(const struct values *v, FILE *out)
 	template_print(v, manifest_rights, out);
 	print_daemon_set(v, out);
 	print_gateway_service(v, out);
+	if (values_true(v, VALUE_POD_MONITOR))
+		template_print(v, manifest_pod_monitor, out);
 	addons_print(v, out);
 }

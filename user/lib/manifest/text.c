@@ -212,6 +212,10 @@ const char manifest_daemon_set[] =
 	"        # Gateways that select Istio's ingress gateway are served by the agents, each on its node.\n"
 	"        istio: ingressgateway\n"
 	"        app.kubernetes.io/name: weft\n"
+	"      annotations:\n"
+	"        prometheus.io/scrape: \"true\"\n"
+	"        prometheus.io/port: \"${metrics.port}\"\n"
+	"        prometheus.io/path: /metrics\n"
 	"    spec:\n"
 	"      serviceAccountName: weft\n"
 	"      priorityClassName: system-node-critical\n"
@@ -252,6 +256,8 @@ const char manifest_container[] =
 	"        - /sys/fs/bpf/weft\n"
 	"        - --health\n"
 	"        - 127.0.0.1:15022\n"
+	"        - --metrics\n"
+	"        - :${metrics.port}\n"
 	"        - --log-level\n"
 	"        - ${logLevel}\n"
 	"        - --drain-time\n"
@@ -272,6 +278,8 @@ const char manifest_dashboard[] =
 	"        - 127.0.0.1:15021\n";
 
 const char manifest_environment[] =
+	"        ports:\n"
+	"        - {name: metrics, containerPort: ${metrics.port}}\n"
 	"        env:\n"
 	"        - name: NODE_NAME\n"
 	"          valueFrom:\n"
@@ -398,3 +406,22 @@ const char manifest_port_tcp[] =
 
 const char manifest_node_port_tcp[] =
 	"    nodePort: ${gateways.istio-ingressgateway.nodePorts.tcp}\n";
+
+const char manifest_pod_monitor[] =
+	"---\n"
+	"# Where the Prometheus operator's Prometheus finds the agents.\n"
+	"apiVersion: monitoring.coreos.com/v1\n"
+	"kind: PodMonitor\n"
+	"metadata:\n"
+	"  name: weft\n"
+	"  namespace: weft-system\n"
+	"  labels:\n"
+	"${labels}spec:\n"
+	"  selector:\n"
+	"    matchLabels:\n"
+	"      app: weft\n"
+	"  podTargetLabels: [app]\n"
+	"  podMetricsEndpoints:\n"
+	"  - port: metrics\n"
+	"    path: /metrics\n"
+	"    interval: 15s\n";

@@ -16,5 +16,6 @@ extern const char manifest_daemon_set[], manifest_pull_secret[], manifest_contai
 extern const char manifest_gateway[], manifest_port_http2[], manifest_node_port_http2[],
 	manifest_port_https[], manifest_node_port_https[], manifest_port_tcp[],
 	manifest_node_port_tcp[];
+extern const char manifest_pod_monitor[];
 
 #endif

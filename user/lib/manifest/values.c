@@ -103,6 +103,11 @@ const struct value_info value_infos[VALUE_MAX] = {
 	[VALUE_CERT_TTL] = { "workloadCertTTL", "24h", .type = VALUE_DURATION,
 			     .min = CERT_TTL_MIN_S, .max = CERT_TTL_MAX_S,
 			     .help = "how long a workload's certificate is good for" },
+	[VALUE_METRICS_PORT] = { "metrics.port", "15020", .type = VALUE_COUNT, .min = 1,
+				 .max = PORT_MAX,
+				 .help = "the port of each node where Prometheus finds /metrics" },
+	[VALUE_POD_MONITOR] = { "metrics.podMonitor.enabled", "false", .type = VALUE_BOOL,
+				.help = "a PodMonitor for the Prometheus operator" },
 };
 
 void values_free(struct values *v)
