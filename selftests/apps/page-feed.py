@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""page-feed ASSETS PORT SERVICES: the page of weftd, with a made-up mesh behind it.
+"""page-feed ASSETS PORT SERVICES [PER_NAMESPACE]: the page of weftd, with a made-up mesh behind it.
 
-Serves the files of ASSETS as weftd does, and at /api/events a mesh of so many services, each with a workload of two versions that
-calls three others; every edge has other values every second. Listens on 127.0.0.1. For measuring the page, and for work on it.
+Serves the files of ASSETS as weftd does, and at /api/events a mesh of so many services, 25 of them in each namespace unless said, each
+with a workload of two versions that calls three others; every edge has other values every second. Listens on 127.0.0.1. For measuring the page, and for work on it.
 """
 import http.server
 import json
@@ -13,7 +13,7 @@ import sys
 import time
 
 ASSETS, PORT, SERVICES = pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-PER_NAMESPACE = 25
+PER_NAMESPACE = int(sys.argv[4]) if len(sys.argv) > 4 else 25
 CALLS = 3
 TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 CSP = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
@@ -33,7 +33,7 @@ def mesh():
             nodes.append([len(nodes), "workload", namespace(i), f"service-{i:04}-{version}", version, f"service-{i:04}"])
             edges.append([len(edges), 3 * i, len(nodes) - 1, "http", f"outbound|80|{version}|service-{i:04}.{namespace(i)}.svc.cluster.local"])
     for i in range(SERVICES):
-        near = range(i + 1, min(SERVICES, i - i % PER_NAMESPACE + PER_NAMESPACE + 3))
+        near = range(i + 1, min(SERVICES, min(i + 25, i - i % PER_NAMESPACE + PER_NAMESPACE + 3)))
         for callee in random.sample(near, min(CALLS, len(near))):
             edges.append([len(edges), 3 * i + 1 + i % 2, 3 * callee, "http", ""])
     return nodes, edges

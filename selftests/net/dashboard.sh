@@ -13,7 +13,8 @@ get() { in_ns node curl -s --max-time $((10 * SLOWER)) --compressed "$@"; }
 status_of() { get -o /dev/null -w '%{http_code}' "$@"; }
 # events SECONDS: what one that watches is told in that time
 events() { in_ns node timeout "$1" curl -sN "http://$AT/api/events" || true; }
-rules() { weft apply -f "$BOOKINFO/$1.yaml" >/dev/null; }
+# From standard input: where a rule stands is seen in pictures.
+rules() { weft apply -f - <"$BOOKINFO/$1.yaml" >/dev/null; }
 
 # ---- what is served ----
 
@@ -169,10 +170,12 @@ broken() {
 usable() {
 	see axe
 	see keys
-	see open "http://$AT/" 390 800 light
+	export PAGE_SIZE=390x800 PAGE_THEME=light
+	see open "http://$AT/"
 	shot page-phone
 	see axe
 	see errors
+	unset PAGE_SIZE PAGE_THEME
 }
 
 node_up

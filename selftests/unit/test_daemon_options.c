@@ -49,6 +49,20 @@ Test(daemon_options, wrong_ones, .init = cr_redirect_stderr)
 	cr_expect_eq(parse("--node-name=x", "--kubeconfig=x", "--source=kubernetes", &o), 0);
 }
 
+Test(daemon_options, dashboard, .init = cr_redirect_stderr)
+{
+	struct options o;
+
+	cr_assert_eq(parse("--source=files", NULL, NULL, &o), 0);
+	cr_expect_null(o.dashboard, "unless asked for");
+	cr_assert_eq(parse("--dashboard", "[::1]:15021", NULL, &o), 0);
+	cr_expect_str_eq(o.dashboard, "[::1]:15021");
+	cr_assert_eq(parse("--dashboard=off", NULL, NULL, &o), 0);
+	cr_expect_null(o.dashboard);
+	cr_expect_neq(parse("--dashboard=localhost:15021", NULL, NULL, &o), 0);
+	cr_expect_neq(parse("--dashboard=:15021", NULL, NULL, &o), 0);
+}
+
 Test(daemon_options, metrics, .init = cr_redirect_stderr)
 {
 	struct options o;

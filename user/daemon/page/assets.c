@@ -3,39 +3,28 @@
 
 #include <string.h>
 
+#define HTML "text/html; charset=utf-8"
+#define CSS "text/css; charset=utf-8"
+#define SVG "image/svg+xml"
+#define SCRIPT "text/javascript; charset=utf-8"
+
 /* The Makefile compresses what is named here into WEFT_ASSETS, and has this file depend on it. */
-#define ASSETS(do)                                                                                                                                                                   \
-	do                                                                                                                                                                           \
-	(index, "index.html", "/", "text/html; charset=utf-8") do(style, "page.css", "/page.css", "text/css; charset=utf-8") do(icon, "icon.svg", "/icon.svg", "image/svg+xml") do(  \
-		main, "main.js", "/main.js",                                                                                                                                         \
-		"text/javascript") do(mesh, "mesh.js", "/mesh.js",                                                                                                                   \
-				      "text/javascript") do(layout, "layout.js", "/layout.js",                                                                                       \
-							    "text/javascript") do(graph,                                                                                             \
-										  "graph.js",                                                                                        \
-										  "/graph.js",                                                                                       \
-										  "text/"                                                                                            \
-										  "javascrip"                                                                                        \
-										  "t") do(list,                                                                                      \
-											  "list."                                                                                    \
-											  "js",                                                                                      \
-											  "/list."                                                                                   \
-											  "js",                                                                                      \
-											  "text/"                                                                                    \
-											  "javasc"                                                                                   \
-											  "rip"                                                                                      \
-											  "t") do(details,                                                                           \
-												  "details.js",                                                                      \
-												  "/details.js",                                                                     \
-												  "text/javascript") do(why,                                                         \
-															"why.js",                                                    \
-															"/why.js",                                                   \
-															"text/javascript") do(dom,                                   \
-																	      "dom.js",                              \
-																	      "/dom.js",                             \
-																	      "text/javascript") do(cytoscape,       \
-																				    "cytoscape.js",  \
-																				    "/cytoscape.js", \
-																				    "text/javascript")
+/* clang-format off */
+#define ASSETS(do)                                             \
+	do(index, "index.html", "/", HTML)                     \
+	do(style, "page.css", "/page.css", CSS)                \
+	do(icon, "icon.svg", "/icon.svg", SVG)                 \
+	do(main, "main.js", "/main.js", SCRIPT)                \
+	do(mesh, "mesh.js", "/mesh.js", SCRIPT)                \
+	do(layout, "layout.js", "/layout.js", SCRIPT)          \
+	do(overview, "overview.js", "/overview.js", SCRIPT)    \
+	do(graph, "graph.js", "/graph.js", SCRIPT)             \
+	do(list, "list.js", "/list.js", SCRIPT)                \
+	do(details, "details.js", "/details.js", SCRIPT)       \
+	do(why, "why.js", "/why.js", SCRIPT)                   \
+	do(dom, "dom.js", "/dom.js", SCRIPT)                   \
+	do(cytoscape, "cytoscape.js", "/cytoscape.js", SCRIPT)
+/* clang-format on */
 
 #define ASSET_BYTES(name, file, path, type)                      \
 	__asm__(".pushsection .rodata\n"                         \

@@ -100,7 +100,8 @@ bool page_host_allowed(const char *host)
 	const char *port = host ? from + len + (brackets && from[len]) : "";
 	struct addr addr;
 
-	if (!len || len >= sizeof(name) || (*port && *port != ':') ||
+	if (!len || len >= sizeof(name) || (brackets && from[len] != ']') ||
+	    (*port && *port != ':') ||
 	    (*port && strspn(port + 1, "0123456789") != strlen(port + 1)))
 		return false;
 	memcpy(name, from, len);

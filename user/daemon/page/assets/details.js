@@ -47,9 +47,6 @@ const total = (edges) => {
 	return sum;
 };
 
-const historyOf = (edges) => Array.from({ length: Math.max(0, ...edges.map((e) => e.history.length)) }, (_, i, length = 0) =>
-	edges.reduce((sum, e) => sum + (e.history[i] || 0), length));
-
 // An object's YAML, and what is counted of it, as weftd has it now.
 function objectView(kind, namespace, name) {
 	const body = el("div", {}, "…");
@@ -71,7 +68,7 @@ function objectView(kind, namespace, name) {
 	return view;
 }
 
-function routeView(mesh, route) {
+function routeView(mesh, route, alone) {
 	const lines = (route.destinations || []).map(([cluster, weight]) => {
 		const { host, subset } = clusterParts(cluster);
 		const meter = el("meter", { min: 0, max: 100, value: weight, "aria-label": `weight of ${subset || host}` });
@@ -84,7 +81,7 @@ function routeView(mesh, route) {
 		route.attempts && `${route.attempts} retries`,
 		route.mirrors && "mirrored",
 	].filter(Boolean);
-	return el("li", {}, el("strong", {}, route.conditions ? `if ${route.conditions}` : "else"), " ",
+	return el("li", {}, el("strong", {}, route.conditions ? `if ${route.conditions}` : alone ? "always" : "else"), " ",
 		el("span", { class: "at" }, `${route.name} ${route.route}`),
 		also.length ? el("p", { class: "also" }, also.join(" · ")) : null, el("ul", { class: "weights" }, lines));
 }
@@ -176,9 +173,9 @@ export class Details {
 		this.drawn = now;
 		this.rules.replaceChildren(
 			el("h3", {}, "Rules in force"),
-			routes.length ? el("ol", { class: "routes" }, routes.map((r) => routeView(this.mesh, r)))
+			routes.length ? el("ol", { class: "routes" }, routes.map((r) => routeView(this.mesh, r, routes.length === 1)))
 				: el("p", {}, service ? "No rule: the service's endpoints are called." : "Nothing is known of what is called."),
-			[...names].map((n) => objectView(...n.split("|"))));
+			...[...names].map((n) => objectView(...n.split("|"))));
 	}
 
 	// A DestinationRule is named as its host by habit; clusters tell for sure. Policies of the namespace may be about it.
@@ -189,12 +186,12 @@ export class Details {
 	values() {
 		if (!this.choice) return;
 		const { edge, node } = this.choice, edges = this.edges();
-		this.top.replaceChildren(sparkline(historyOf(edges)), figures(edge || total(edges)));
+		this.top.replaceChildren(sparkline(this.mesh.historyOf(edges)), figures(edge || total(edges)));
 		const service = this.service();
 		const names = edge && edge.cluster ? [edge.cluster].filter((n) => this.mesh.clusters[n]) : service ? this.mesh.clustersOf(hostOf(service)) : [];
 		const faults = node && node.kind === "service" ? this.mesh.faults(node) : edge && edge.to.kind === "service" ? this.mesh.faults(edge.to) : [];
 		this.state.replaceChildren(
-			faults.length ? el("p", { class: "also" }, `⏱ ${faults.join(" · ")}`) : "",
+			faults.length ? el("p", { class: "fault" }, `⏱ ${faults.join(" · ")}`) : "",
 			names.length ? el("h3", {}, "Limits and ejections") : "",
 			names.length ? el("ul", { class: "clusters" }, names.map((n) => clusterView(this.mesh, n))) : "");
 	}
@@ -203,8 +200,9 @@ export class Details {
 
 	words() {
 		const { edge, node } = this.choice;
-		const ends = edge ? [edge.from, edge.to] : [node];
-		return ends.filter((n) => n.name !== "unknown").map((n) => n.name);
+		// Of a workload that is called a connection says which subset and endpoint it is.
+		if (edge && edge.cluster) return [edge.from.name, clusterParts(edge.cluster).subset].filter(Boolean);
+		return (edge ? [edge.from, edge.to] : [node]).filter((n) => n.name !== "unknown").map((n) => n.name);
 	}
 
 	connections() {

@@ -3,9 +3,10 @@
 import cytoscape from "/cytoscape.js";
 import { layout } from "/layout.js";
 import { label } from "/mesh.js";
+import { overview } from "/overview.js";
 import { find, number, milliseconds, bytes, percent, say } from "/dom.js";
 
-const LARGE = 400; // nodes: less is drawn while it moves
+const LARGE = 150; // nodes: edges are drawn more simply
 
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
@@ -13,13 +14,15 @@ function style() {
 	const edge = (name) => ({ "line-color": color(name), "target-arrow-color": color(name), color: color("text") });
 	return [
 		{ selector: "node", style: {
-			label: "data(label)", color: color("text"), "font-size": 13, "font-family": "system-ui, sans-serif", "text-wrap": "wrap",
+			label: "data(label)", color: color("text"), "font-size": 15, "font-family": "system-ui, sans-serif", "text-wrap": "wrap",
 			"text-valign": "bottom", "text-margin-y": 5, "min-zoomed-font-size": 7, width: 34, height: 34,
 			"background-color": color("node"), "border-width": 2, "border-color": color("edge-idle"), "text-max-width": 180,
 			"text-background-color": color("back"), "text-background-opacity": 0.75, "text-background-padding": 2 } },
 		{ selector: "node.service", style: { shape: "round-rectangle", width: 44, height: 30, "background-color": color("service") } },
 		{ selector: "node.workload", style: { shape: "ellipse" } },
 		{ selector: "node.outside", style: { shape: "round-diamond" } },
+		{ selector: "node.namespace", style: { shape: "round-rectangle", width: 120, height: 56, "background-color": color("group"), "font-size": 17,
+			"min-zoomed-font-size": 4 } },
 		{ selector: "node.bad", style: { "border-color": color("edge-bad"), "border-width": 4 } },
 		{ selector: "node.warn", style: { "border-color": color("edge-warn"), "border-width": 4 } },
 		{ selector: "node.ok", style: { "border-color": color("edge-ok") } },
@@ -27,7 +30,7 @@ function style() {
 			shape: "round-rectangle", "background-color": color("group"), "background-opacity": 0.5, "border-color": color("line"), "border-width": 1,
 			"text-valign": "top", "text-margin-y": -4, padding: 26, "font-size": 15, "font-weight": "bold", "text-background-opacity": 0 } },
 		{ selector: "edge", style: {
-			"curve-style": "bezier", "target-arrow-shape": "triangle", width: "data(width)", label: "data(label)", "font-size": 11, "text-wrap": "wrap",
+			"curve-style": "bezier", "target-arrow-shape": "triangle", width: "data(width)", label: "data(label)", "font-size": 13, "text-wrap": "wrap",
 			"min-zoomed-font-size": 8, "text-background-color": color("back"), "text-background-opacity": 0.85, "text-background-padding": 2,
 			"arrow-scale": 0.9, ...edge("edge-ok") } },
 		{ selector: "edge.large", style: { "curve-style": "straight" } },
@@ -40,9 +43,11 @@ function style() {
 }
 
 export class Graph {
-	constructor(mesh, choose) {
+	// choose({node} | {edge} | null): it was clicked on; enter(NAMESPACE): that is to be shown alone.
+	constructor(mesh, choose, enter) {
 		this.mesh = mesh;
 		this.choose = choose;
+		this.enter = enter;
 		this.filter = { ns: "", words: "" };
 		this.canvas = find("canvas");
 		this.cy = cytoscape({
@@ -57,7 +62,10 @@ export class Graph {
 		find("zoom-in").addEventListener("click", () => this.zoom(1.4));
 		find("zoom-out").addEventListener("click", () => this.zoom(1 / 1.4));
 		find("zoom-all").addEventListener("click", () => this.fit());
-		new ResizeObserver(() => { this.cy.resize(); if (!this.moved) this.fit(); }).observe(this.canvas);
+		new ResizeObserver(() => requestAnimationFrame(() => {
+			this.cy.resize();
+			if (!this.moved) this.fit();
+		})).observe(this.canvas);
 	}
 
 	restyle() {
@@ -68,38 +76,64 @@ export class Graph {
 
 	shape() {
 		const wanted = (node) => !this.filter.ns || node.ns === this.filter.ns;
-		const edges = this.mesh.visibleEdges().filter((e) => wanted(e.from) || wanted(e.to));
-		const nodes = new Set(edges.flatMap((e) => [e.from, e.to]));
-		if (this.mesh.idle) this.mesh.visibleNodes().filter(wanted).forEach((n) => nodes.add(n));
+		const all = this.mesh.visibleEdges().filter((e) => wanted(e.from) || wanted(e.to));
+		const there = new Set(all.flatMap((e) => [e.from, e.to]));
+		if (this.mesh.idle) this.mesh.visibleNodes().filter(wanted).forEach((n) => there.add(n));
+		const { nodes, edges, whole } = overview(there, all);
 		const places = layout([...nodes], edges);
 		const large = nodes.size > LARGE;
-		const elements = [...new Set([...nodes].map((n) => n.ns))].map((ns) => ({
-			data: { id: `ns|${ns}`, label: ns === "unknown" ? "outside" : ns }, selectable: false }));
+		const wantedElements = new Map();
+		const boxed = ![...nodes].some((n) => n.kind === "namespace");
+		for (const ns of boxed ? new Set([...nodes].map((n) => n.ns)) : [])
+			wantedElements.set(`ns|${ns}`, { data: { id: `ns|${ns}`, label: ns === "unknown" ? "outside" : ns }, selectable: false });
 		this.classes = new Map();
 		for (const node of nodes) {
 			const kind = node.kind === "workload" && node.name === "unknown" ? "outside" : node.kind;
-			elements.push({ data: { id: node.key, parent: `ns|${node.ns}`, label: label(node) }, position: { ...places.get(node) }, classes: kind });
+			wantedElements.set(node.key, { data: { id: node.key, parent: boxed ? `ns|${node.ns}` : undefined, label: label(node) }, position: { ...places.get(node) }, classes: kind });
 			this.classes.set(node.key, kind);
 		}
 		for (const edge of edges) {
-			elements.push({ data: { id: `e${edge.id}`, source: edge.from.key, target: edge.to.key, label: "", width: 1.5 }, classes: large ? "large" : "" });
-			this.classes.set(`e${edge.id}`, large ? "large" : "");
+			const id = `e${edge.id}`, kind = large || !whole ? "large" : "";
+			wantedElements.set(id, { data: { id, source: edge.from.key, target: edge.to.key, label: "", width: 1.5 }, classes: kind });
+			this.classes.set(id, kind);
 		}
-		const selected = this.cy.$(":selected").map((e) => e.id());
-		this.cy.batch(() => {
-			this.cy.elements().remove();
-			this.cy.add(elements);
-			selected.forEach((id) => this.cy.getElementById(id).select());
-		});
+		if (this.kind !== `${whole} ${boxed}`) this.age = -1; // all is drawn anew
+		this.kind = `${whole} ${boxed}`;
+		this.replace(wantedElements);
+		this.edgeAt = new Map(edges.map((e) => [`e${e.id}`, e]));
+		this.nodeAt = new Map([...nodes].map((n) => [n.key, n]));
 		this.edges = edges;
 		this.nodes = [...nodes];
-		this.drawn.clear();
 		this.large = large;
 		if (!this.moved) this.fit();
 		this.values();
 	}
 
+	// What is there already stays, and is moved where it belongs now.
+	replace(wanted) {
+		const cy = this.cy;
+		if (this.age !== this.mesh.age) {
+			cy.elements().remove();
+			this.drawn.clear();
+			this.age = this.mesh.age;
+		}
+		cy.batch(() => {
+			cy.elements().filter((e) => !wanted.has(e.id())).forEach((e) => {
+				this.drawn.delete(e.id());
+				e.remove();
+			});
+			const fresh = [];
+			for (const [id, element] of wanted) {
+				const had = cy.getElementById(id);
+				if (had.empty()) fresh.push(element);
+				else if (element.position) had.position(element.position);
+			}
+			cy.add(fresh);
+		});
+	}
+
 	edgeLabel(edge) {
+		if (this.large) return "";
 		const lines = [];
 		const weights = edge.cluster ? this.mesh.weights(edge.cluster).filter((w) => w.weight < 100 || w.conditions) : [];
 		for (const w of weights.slice(0, 2)) {
@@ -125,9 +159,19 @@ export class Graph {
 		element.classes(`${this.classes.get(id)} ${classes}`);
 	}
 
+	nodeLabel(node) {
+		const faults = node.kind === "service" ? this.mesh.faults(node) : [];
+		return faults.length ? [label(node), ...faults.map((f) => `⏱ ${f}`)].join("\n") : label(node);
+	}
+
 	nodeHealth(node) {
-		const all = [...node.in].map((e) => this.mesh.health(e));
-		return all.includes("bad") ? "bad" : all.includes("warn") ? "warn" : all.includes("ok") ? "ok" : "";
+		let worst = "";
+		for (const edge of node.in) {
+			const health = this.mesh.health(edge);
+			if (health === "bad") return health;
+			if (health === "warn" || (health === "ok" && !worst)) worst = health;
+		}
+		return worst;
 	}
 
 	values() {
@@ -135,13 +179,15 @@ export class Graph {
 		const words = this.filter.words.toLowerCase();
 		const dim = (node) => words && !label(node).toLowerCase().includes(words) && !node.ns.includes(words);
 		this.cy.batch(() => {
+			for (const edge of this.edges) if (edge.members) edge.refresh();
+			for (const node of this.nodes) if (node.kind === "namespace") node.in.forEach((e) => e.refresh());
 			for (const edge of this.edges)
 				this.draw(`e${edge.id}`, {
 					label: this.edgeLabel(edge),
 					width: Math.round(2 * (1.5 + Math.log10(1 + edge.rate + (edge.in + edge.out) / 1e5) * 1.6)) / 2,
 				}, this.mesh.health(edge) + (dim(edge.from) && dim(edge.to) ? " dim" : ""));
 			for (const node of this.nodes)
-				this.draw(node.key, { label: [label(node), ...this.mesh.faults(node).map((f) => `⏱ ${f}`)].join("\n"), width: 0 },
+				this.draw(node.key, { label: this.nodeLabel(node), width: 0 },
 					this.nodeHealth(node) + (dim(node) ? " dim" : ""));
 		});
 	}
@@ -167,7 +213,9 @@ export class Graph {
 		if (id.startsWith("ns|")) return;
 		this.cy.$(":selected").unselect();
 		element.select();
-		this.choose(element.isEdge() ? { edge: this.mesh.edges.get(Number(id.slice(1))) } : { node: this.mesh.nodes.get(id) });
+		const node = this.nodeAt.get(id);
+		if (node && node.kind === "namespace") this.enter(node.ns);
+		else this.choose(node ? { node } : { edge: this.edgeAt.get(id) });
 	}
 
 	// Arrow keys: to what is nearest in that direction, among nodes and the middles of edges.
@@ -217,10 +265,10 @@ export class Graph {
 
 	words(element) {
 		if (element.isNode()) {
-			const node = this.mesh.nodes.get(element.id());
+			const node = this.nodeAt.get(element.id());
 			return `${node.kind} ${label(node)} in ${node.ns}`;
 		}
-		const edge = this.mesh.edges.get(Number(element.id().slice(1)));
+		const edge = this.edgeAt.get(element.id());
 		return `from ${label(edge.from)} to ${label(edge.to)}: ${this.edgeLabel(edge)}`;
 	}
 

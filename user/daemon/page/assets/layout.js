@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where nodes stand: a box for each namespace, in it callers to the left of what they call. The same mesh always looks the same.
 
-const COLUMN = 210, ROW = 84, GAP = 90, MOST_ROWS = 14;
+const COLUMN = 225, ROW = 96, GAP = 90, MOST_ROWS = 14;
 
 // The longest way from a node without callers, as far as edges do not go round.
 function ranks(nodes, outOf) {
@@ -76,6 +76,14 @@ function box(nodes, edges) {
 	return { positions, width: x, height };
 }
 
+// Namespaces as nodes: callers before what they call, line by line.
+function grid(nodes, edges) {
+	const { positions } = box(nodes, edges);
+	const order = [...nodes].sort((a, b) => positions.get(a).x - positions.get(b).x || positions.get(a).y - positions.get(b).y);
+	const wide = Math.ceil(Math.sqrt(order.length * 1.4));
+	return new Map(order.map((node, i) => [node, { x: (i % wide) * COLUMN, y: Math.floor(i / wide) * 1.6 * ROW }]));
+}
+
 // Node -> {x, y}.
 export function layout(nodes, edges) {
 	const namespaces = new Map();
@@ -83,6 +91,7 @@ export function layout(nodes, edges) {
 		if (!namespaces.has(node.ns)) namespaces.set(node.ns, []);
 		namespaces.get(node.ns).push(node);
 	}
+	if ([...nodes].some((n) => n.kind === "namespace")) return grid(nodes, edges);
 	const boxes = [...namespaces].map(([ns, list]) => ({ ns, ...box(list, edges) }));
 	boxes.sort((a, b) => (b.ns === "unknown") - (a.ns === "unknown") || b.height - a.height || (a.ns < b.ns ? -1 : 1));
 	const area = boxes.reduce((sum, b) => sum + (b.width + GAP) * (b.height + GAP), 0);

@@ -25,7 +25,10 @@ const choose = (choice) => {
 	chosen = choice;
 };
 let chosen = null;
-const graph = new Graph(mesh, choose);
+const graph = new Graph(mesh, choose, (ns) => {
+	find("namespace").value = ns;
+	find("namespace").dispatchEvent(new Event("change"));
+});
 const list = new List(mesh, (choice) => {
 	back = document.activeElement;
 	graph.select(choice);

@@ -20,6 +20,8 @@ export function hostOf(node) {
 export class Mesh extends EventTarget {
 	constructor() {
 		super();
+		this.turn = -1;
+		this.age = 0; // rises when ids begin anew
 		this.forget();
 		this.routes = [];
 		this.routesOf = new Map(); // host -> routes
@@ -27,6 +29,8 @@ export class Mesh extends EventTarget {
 		this.pods = [];
 		this.rules = [];
 		this.clusters = {};
+		this.clustersAt = new Map(); // host -> names of clusters
+		this.weightsOf = new Map(); // cluster -> [{weight, conditions, route}]
 		this.refused = new Map(); // cluster -> {count, at}
 		this.nodeName = "";
 		this.idle = false; // also what has no traffic
@@ -69,7 +73,8 @@ export class Mesh extends EventTarget {
 		if (this.edges.has(id)) return;
 		const edge = {
 			id, from: this.byId[from], to: this.byId[to], protocol, cluster,
-			rate: 0, clientErrors: 0, failed: 0, p50: null, p99: null, in: 0, out: 0, open: 0, mtls: null, flags: {}, history: [],
+			rate: 0, clientErrors: 0, failed: 0, p50: null, p99: null, in: 0, out: 0, open: 0, mtls: null, flags: {}, active: false,
+			past: new Float32Array(HISTORY), // a ring: see historyOf()
 		};
 		edge.from.out.add(edge);
 		edge.to.in.add(edge);
@@ -78,26 +83,32 @@ export class Mesh extends EventTarget {
 
 	takeValue([id, rate, clientErrors, failed, p50, p99, bytesIn, bytesOut, open, mtls, flags]) {
 		const edge = this.edges.get(id);
-		Object.assign(edge, { rate, clientErrors, failed, p50, p99, in: bytesIn, out: bytesOut, open, mtls, flags });
+		edge.rate = rate;
+		edge.clientErrors = clientErrors;
+		edge.failed = failed;
+		edge.p50 = p50;
+		edge.p99 = p99;
+		edge.in = bytesIn;
+		edge.out = bytesOut;
+		edge.open = open;
+		edge.mtls = mtls;
+		edge.flags = flags;
 		edge.active = rate > 0 || bytesIn + bytesOut > 0 || open > 0;
-		this.touched.add(edge);
 	}
 
 	takeTraffic(data) {
 		const shown = this.visibleKey();
 		if (data.full) {
+			this.age++;
 			this.forget();
 			this.addServices();
 		}
 		const before = this.nodes.size + this.edges.size;
-		this.touched = new Set();
 		data.nodes.forEach((n) => this.takeNode(n));
 		data.edges.forEach((e) => this.takeEdge(e));
 		data.values.forEach((v) => this.takeValue(v));
-		for (const edge of this.edges.values()) {
-			edge.history.push(edge.rate || edge.in + edge.out);
-			if (edge.history.length > HISTORY) edge.history.shift();
-		}
+		this.turn++;
+		for (const edge of this.edges.values()) edge.past[this.turn % HISTORY] = edge.rate || edge.in + edge.out;
 		this.setState("ok", "live");
 		if (data.full || this.nodes.size + this.edges.size !== before || this.visibleKey() !== shown) this.dispatchEvent(new Event("shape"));
 		this.dispatchEvent(new Event("values"));
@@ -133,6 +144,12 @@ export class Mesh extends EventTarget {
 			if (!this.routesOf.has(route.host)) this.routesOf.set(route.host, []);
 			this.routesOf.get(route.host).push(route);
 		}
+		this.weightsOf = new Map();
+		for (const route of data.routes)
+			for (const [cluster, weight] of route.destinations || []) {
+				if (!this.weightsOf.has(cluster)) this.weightsOf.set(cluster, []);
+				this.weightsOf.get(cluster).push({ weight, conditions: route.conditions || "", route });
+			}
 		this.services = data.services;
 		this.pods = data.pods;
 		this.rules = data.rules;
@@ -150,6 +167,11 @@ export class Mesh extends EventTarget {
 			this.refused.set(name, { count, at: had && count > had.count ? now : had ? had.at : 0 });
 		}
 		this.clusters = data;
+		this.clustersAt = new Map();
+		for (const name of Object.keys(data)) {
+			const { host } = clusterParts(name);
+			this.clustersAt.set(host, [...(this.clustersAt.get(host) || []), name]);
+		}
 		this.dispatchEvent(new Event("values"));
 	}
 
@@ -167,16 +189,12 @@ export class Mesh extends EventTarget {
 	}
 
 	clustersOf(host) {
-		return Object.keys(this.clusters).filter((name) => clusterParts(name).host === host);
+		return this.clustersAt.get(host) || [];
 	}
 
-	// [{weight, conditions, route}] of the rules of a cluster's host that lead to it.
+	// [{weight, conditions, route}] of the rules that lead to a cluster.
 	weights(name) {
-		const list = [];
-		for (const route of this.routesOf.get(clusterParts(name).host) || [])
-			for (const [cluster, weight] of route.destinations || [])
-				if (cluster === name) list.push({ weight, conditions: route.conditions || "", route });
-		return list;
+		return this.weightsOf.get(name) || [];
 	}
 
 	routesAt(node) {
@@ -186,12 +204,13 @@ export class Mesh extends EventTarget {
 	// "ok", "warn", "bad", "idle"
 	health(edge) {
 		if (!edge.active) return "idle";
-		if (this.troubles(edge).length || (edge.rate && edge.failed / edge.rate > 0.001)) return "bad";
+		if ((this.clustersAt.size && this.troubles(edge).length) || (edge.rate && edge.failed / edge.rate > 0.001)) return "bad";
 		return edge.rate && edge.clientErrors / edge.rate > 0.01 ? "warn" : "ok";
 	}
 
 	// Limits that were reached, and endpoints that are out, behind an edge to a workload or to a service.
 	troubles(edge) {
+		if (edge.members) return edge.members.flatMap((member) => this.troubles(member));
 		const names = edge.cluster ? [edge.cluster] : this.clustersOf(hostOf(edge.to));
 		return names.flatMap((name) => {
 			const list = [];
@@ -212,6 +231,12 @@ export class Mesh extends EventTarget {
 		});
 	}
 
+	// What edges had together in the last turns, the oldest first.
+	historyOf(edges) {
+		const turns = Math.min(HISTORY, this.turn + 1), all = edges.flatMap((e) => e.members || [e]);
+		return Array.from({ length: turns }, (_, i) => all.reduce((sum, e) => sum + e.past[(this.turn - turns + 1 + i) % HISTORY], 0));
+	}
+
 	visibleEdges() {
 		return [...this.edges.values()].filter((e) => e.active || this.idle);
 	}
@@ -226,6 +251,7 @@ export class Mesh extends EventTarget {
 }
 
 export const label = (node) => {
+	if (node.kind === "namespace") return `${node.name} (${node.count})`;
 	if (node.kind === "service") return node.name;
 	if (node.name === "unknown") return "outside the mesh";
 	const version = node.version && node.version !== "unknown" && !node.name.endsWith(node.version) ? ` ${node.version}` : "";
