@@ -45,7 +45,7 @@ weftd_start
 } | apply
 http_load client "$(vip 4 10)" 80 -p "/page?key=planted-query" -n 3 >/dev/null
 
-cd "$TMP"
+cd "$TMP" || exit
 weft sysdump "$TMP/one.tar.gz" >"$TMP/said"
 expect_match "says where it is" "$(<"$TMP/said")" "^$TMP/one.tar.gz"
 mkdir "$TMP/out"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Which entries of `weft logs` and rows of `weft conns` are asked for, and what is said of each. */
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/conns_events.h"

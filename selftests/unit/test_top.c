@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What weft top makes of two answers, and how it shows numbers. */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
 #include "cli/status_trouble.h"
 #include "cli/top_model.h"
+#include "lib/base/cleanup.h"
 #include "lib/base/json_io.h"
 
 static json_t *peer(const char *name)
