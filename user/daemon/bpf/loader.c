@@ -34,6 +34,7 @@ static const char *const map_names[MAP_MAX] = {
 	[MAP_NICS] = "nics",
 	[MAP_GONE_ADDRS] = "gone_addrs",
 	[MAP_EVENTS] = "events",
+	[MAP_REFUSALS] = "refusals",
 	[MAP_LISTENERS] = "listeners",
 	[MAP_PROXY] = "proxy",
 	[MAP_LIMITS] = "limits",
@@ -107,6 +108,11 @@ static const char *const reason_names[REASON_MAX] = {
 	[REASON_RBAC_ALLOWED] = "rbac_allowed",
 	[REASON_PLAINTEXT_DENIED] = "plaintext_denied",
 };
+
+const char *loader_reason_name(__u32 reason)
+{
+	return reason < REASON_MAX ? reason_names[reason] : "unknown";
+}
 
 const char *loader_map_name(enum map_id id)
 {
