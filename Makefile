@@ -72,7 +72,7 @@ DASHBOARDS := $(addprefix $(OUT)/grafana/weft-,mesh.json service.json workload.j
 RULES := packaging/prometheus/weft.rules.yaml
 MAN := $(OUT)/man/weft.1 $(OUT)/man/weftd.8 $(OUT)/man/weft-proxy.8
 
-.PHONY: help deps all demo check check-run unit format shell rooms man installed stack-depth tidy rules build test test-kube test-cluster vmtest bench bench-l4 bench-xdp bench-l7 bench-tls bench-mtls bench-kube \
+.PHONY: help deps all demo check check-run unit format shell rooms man installed stack-depth tidy rules build test test-kube test-cluster vmtest bench bench-l4 bench-xdp bench-l7 bench-tls bench-mtls bench-metrics bench-kube \
 	fuzz fuzzers fuzz-minute fmt image deb install installable install-files put-files uninstall clean
 
 ##@ Make
@@ -111,7 +111,7 @@ test-cluster: deps ## the tutorials by kubectl on a real cluster of two nodes (r
 vmtest: all ## the same on kernels 6.1 and 6.12, in VMs
 	@./vmtest.sh
 
-bench: bench-l4 bench-xdp bench-l7 bench-tls bench-mtls bench-kube ## all measurements
+bench: bench-l4 bench-xdp bench-l7 bench-tls bench-mtls bench-metrics bench-kube ## all measurements
 
 bench-l4: deps ## L4: against direct routing and iptables; writes selftests/bench/RESULTS.md (root)
 	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) all $(BENCHES)
@@ -136,6 +136,10 @@ bench-mtls: deps ## mutual TLS between two nodes: against two HAProxies, which i
 	@selftests/deps selftests/bench/packages-mtls.txt
 	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) all $(BENCHES)
 	@selftests/bench/bench-mtls.sh
+
+bench-metrics: deps ## what a scrape of /metrics costs; writes selftests/bench/RESULTS-METRICS.md (root)
+	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) all
+	@selftests/bench/bench-metrics.sh
 
 bench-kube: deps ## a cluster of 10,000 pods on a real API server; writes selftests/bench/RESULTS-KUBE.md (root; Go to build it)
 	@selftests/as-owner $(MAKE) --no-print-directory $(JOBS) all

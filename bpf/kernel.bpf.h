@@ -15,6 +15,7 @@ typedef struct {
 
 struct sock_common {
 	volatile unsigned char skc_state;
+	unsigned long skc_flags; /* bits of enum sock_flags */
 	atomic64_t skc_cookie;
 };
 
@@ -35,8 +36,10 @@ struct inet_connection_sock {
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
-	__u64 bytes_received; /* FIN is one more */
-	__u64 bytes_acked;    /* likewise, and SYN */
+	__u64 bytes_received; /* a FIN is one more */
+	__u64 bytes_acked;    /* likewise, and the SYN */
+	__u32 snd_una;	      /* what has been acknowledged up to */
+	__u32 write_seq;      /* what there is to be sent up to, with the FIN */
 	__u8 fastopen_connect : 1;
 };
 

@@ -13,7 +13,6 @@
 #include "reserve.bpf.h"
 
 #include "decide.bpf.h"
-#include "kernel.bpf.h"
 #include "refusal.bpf.h"
 #include "registry.bpf.h"
 #include "shortcut.bpf.h"
@@ -576,15 +575,27 @@ static __always_inline int is_released(const volatile struct sock_conn *s)
 	return s->released;
 }
 
+/* `was`: the state that it has ended in. */
+static __always_inline void read_bytes(struct bpf_sock *sk, __u32 was, struct sock_bytes *out)
+{
+	const struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	if (!tp)
+		return;
+	out->sent = without(tp->bytes_acked, 1 + (sends_fin(was) && tp->snd_una == tp->write_seq));
+	out->received = without(tp->bytes_received, is_fin_received(tp));
+}
+
 static __always_inline void on_closed(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 				      struct sock_conn *s)
 {
 	__u32 was = ops->args[0];
+	struct sock_bytes bytes = {};
 
 	if (was == BPF_TCP_SYN_SENT && s->reservation && has_failed(sk))
 		count_connect_fail(s->cluster, s->endpoint);
-	sock_end(s, without(ops->bytes_acked, 1 + is_fin_acked(was)),
-		 without(ops->bytes_received, is_fin_received(was)));
+	read_bytes(sk, was, &bytes);
+	sock_end(s, bytes.sent, bytes.received);
 	close_shortcut(ops, s);
 	if (is_released(s))
 		sock_forget(bpf_get_socket_cookie(ops));

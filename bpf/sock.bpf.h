@@ -4,27 +4,34 @@
 /*
  * The state of a steered socket (weft/sock.h).
  */
+#include "kernel.bpf.h"
 #include "reserve.bpf.h"
 #include "traffic.bpf.h"
 
-/* SYN and FIN are counted as a byte each by what acknowledges them. */
+enum { SOCK_DONE = 1 }; /* of the kernel's enum sock_flags: a FIN has been received */
+
+/* Payload bytes of a socket. */
+struct sock_bytes {
+	__u64 sent; /* and acknowledged */
+	__u64 received;
+};
+
+/* SYN and FIN are counted as a byte each. */
 static __always_inline __u64 without(__u64 bytes, __u32 extra)
 {
 	return bytes > extra ? bytes - extra : 0;
 }
 
-/* Whether TCP's count of what the endpoint has acknowledged, in this state, has our FIN in it. */
-static __always_inline __u32 is_fin_acked(__u32 state)
+static __always_inline __u32 is_fin_received(const struct tcp_sock *tp)
 {
-	return state == BPF_TCP_FIN_WAIT2 || state == BPF_TCP_LAST_ACK ||
-	       state == BPF_TCP_CLOSING || state == BPF_TCP_TIME_WAIT;
+	return tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags >> SOCK_DONE & 1;
 }
 
-/* Likewise the count of what has been received, and the endpoint's FIN. */
-static __always_inline __u32 is_fin_received(__u32 state)
+/* Whether a socket in this state has sent a FIN, or is about to. */
+static __always_inline __u32 sends_fin(__u32 state)
 {
-	return state == BPF_TCP_CLOSE_WAIT || state == BPF_TCP_LAST_ACK ||
-	       state == BPF_TCP_CLOSING || state == BPF_TCP_TIME_WAIT;
+	return state == BPF_TCP_FIN_WAIT1 || state == BPF_TCP_FIN_WAIT2 ||
+	       state == BPF_TCP_CLOSING || state == BPF_TCP_LAST_ACK;
 }
 
 static __always_inline struct sock_conn *sock_of(__u64 cookie)

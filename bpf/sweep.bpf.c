@@ -6,7 +6,6 @@
 #include "hook_tc.bpf.h"
 
 #include "conntrack.bpf.h"
-#include "kernel.bpf.h"
 #include "sock.bpf.h"
 #include "socket.bpf.h"
 
@@ -514,22 +513,16 @@ static long count_conn(void *map, struct tuple *key, struct conn *forward, void 
 	return 0;
 }
 
-/* Payload bytes of a socket, as sent to and received from the endpoint. */
-struct sock_bytes {
-	__u64 sent, received;
-};
-
-/* The state is read last: a FIN that has been sent or received since, and its acknowledgement, are
- * not in what was read before. */
+/* The state is read last: of a FIN that has been sent since, no acknowledgement is in what was read
+ * before. Until its connection ends, a FIN is taken for acknowledged. */
 static __always_inline void read_bytes(const struct tcp_sock *tp, struct sock_bytes *out)
 {
 	__u64 sent = *(volatile __u64 *)&tp->bytes_acked,
 	      received = *(volatile __u64 *)&tp->bytes_received;
 	__u32 state = tp->inet_conn.icsk_inet.sk.__sk_common.skc_state;
-	int open = state == BPF_TCP_ESTABLISHED;
 
-	out->sent = without(sent, 1 + !(open || state == BPF_TCP_CLOSE_WAIT));
-	out->received = without(received, !open);
+	out->sent = without(sent, 1 + sends_fin(state));
+	out->received = without(received, is_fin_received(tp));
 }
 
 /* Those of the socket in its pod. 0: it is not found there. One that is bound to an interface never

@@ -116,7 +116,7 @@ _Static_assert(sizeof(struct tcp_traffic_key) == 24, "tcp_traffic_key is a hash 
  */
 struct tcp_traffic {
 	__u64 opened;	/* connections that the endpoint has answered */
-	__u64 closed;	/* of those, the ones that have ended, in whatever way; never more */
+	__u64 closed;	/* of those, the ones that have ended, in whatever way */
 	__u64 received; /* payload bytes from the caller, of connections that have ended, and of
 			 * open ones as far as the sweep has seen */
 	__u64 sent;	/* payload bytes to the caller, likewise */

@@ -69,14 +69,15 @@ def panel(kind, title, width, height, queries, defaults, options, about="", **mo
 def stat(title, query, unit="short", thresholds=(("blue", None),), width=6, about=""):
 	return panel("stat", title, width, 4, targets([(query, "")]),
 		{"unit": unit, "color": {"mode": "thresholds"}, "thresholds": steps(thresholds), "noValue": "–"},
-		{"reduceOptions": {"calcs": ["lastNotNull"]}, "graphMode": "area", "colorMode": "value"}, about)
+		{"reduceOptions": {"calcs": ["lastNotNull"]}, "graphMode": "area", "colorMode": "value", "justifyMode": "auto", "orientation": "auto",
+			"textMode": "auto", "wideLayout": True, "showPercentChange": False, "percentChangeColorMode": "standard"}, about)
 
 
-def graph(title, queries, unit="short", width=12, about="", **custom):
+def graph(title, queries, unit="short", width=12, about="", most=None, **custom):
 	return panel("timeseries", title, width, 8, targets(queries),
-		{"unit": unit, "min": 0, "color": {"mode": "palette-classic"},
+		{"unit": unit, "min": 0, **({"max": most} if most else {}), "color": {"mode": "palette-classic"},
 			"custom": {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 8, "showPoints": "never", **custom}},
-		{"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi", "sort": "desc"}}, about)
+		{"legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}, "tooltip": {"mode": "multi", "sort": "desc"}}, about)
 
 
 def override(field, **properties):
@@ -88,7 +89,7 @@ def table(title, columns, hidden=(), renamed=(), height=12):
 	"""columns: (name, query, unit, thresholds); the labels of all queries are the rows' keys."""
 	queries = [{"refId": name, "datasource": SOURCE, "expr": query, "format": "table", "instant": True}
 		for name, query, _, _ in columns]
-	made = panel("table", title, WIDTH, height, queries, {"decimals": 2}, {"showHeader": True},
+	made = panel("table", title, WIDTH, height, queries, {"decimals": 2}, {"showHeader": True, "frameIndex": 0},
 		transformations=[{"id": "merge", "options": {}}])
 	overrides = made["fieldConfig"]["overrides"]
 	for name, _, unit, thresholds in columns:
@@ -117,7 +118,7 @@ def lay_out(panels):
 
 # ---- dashboards ----
 
-DATASOURCE = {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "current": {}}
+DATASOURCE = {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "current": {"text": "", "value": ""}}
 
 
 def variable(name, label, query, label_name, many=False):
@@ -125,7 +126,7 @@ def variable(name, label, query, label_name, many=False):
 	return {"name": name, "label": label, "type": "query", "datasource": SOURCE, "refresh": 2, "sort": 1,
 		"query": {"query": f"query_result({query})", "refId": name}, "definition": f"query_result({query})",
 		"regex": f'/{label_name}="([^"]*)"/', "multi": many, "includeAll": many,
-		"current": {"text": ["All"], "value": ["$__all"]} if many else {}}
+		"current": {"text": ["All"], "value": ["$__all"]} if many else {"text": "", "value": ""}}
 
 
 def reporters():
@@ -135,7 +136,8 @@ def reporters():
 
 
 def links(*others):
-	return [{"type": "link", "title": title, "url": f"/d/weft-{name}", "keepTime": True, "includeVars": True} for name, title in others]
+	return [{"type": "link", "title": title, "url": f"/d/weft-{name}", "keepTime": True, "includeVars": True, "icon": "dashboard", "tooltip": "",
+		"tags": [], "asDropdown": False, "targetBlank": False} for name, title in others]
 
 
 def dashboard(name, title, about, variables, panels):
@@ -214,7 +216,7 @@ def traffic(by, legend, *parts):
 	duration, request, response = "istio_request_duration_milliseconds", "istio_request_bytes", "istio_response_bytes"
 	return [
 		graph("Requests by response code", [(total(rate("istio_requests_total", *parts), f"{key}, response_code"), f"{legend}: {{{{response_code}}}} {LOCKED}")], "reqps"),
-		graph("Success (non-5xx)", [(well(key, *parts), shown)], "percentunit", max=1),
+		graph("Success (non-5xx)", [(well(key, *parts), shown)], "percentunit", most=1),
 		graph("Duration", quantiles(duration, key, shown, *parts), "ms"),
 		graph("Failures by flags", [(total(rate("istio_requests_total", *parts, 'response_flags!="-"'), f"{by}, response_code, response_flags"), f"{legend}: {{{{response_code}}}} {{{{response_flags}}}}")], "reqps",
 			about="Requests that weft or the connection ended, not the application: Envoy's response flags."),
@@ -282,11 +284,65 @@ def workload():
 
 # ---- the agents ----
 
+# Tables that make room by themselves are meant to be full.
+NOT_LRU = 'map!~"affinity|frags|protect_buckets|protect_proven|proxied|shortcuts"'
+NODE_AGENT = 'app="weft"' # of what Prometheus says itself, and what processes of others have, too
+
+def average(family, *parts):
+	"""Of a family that has a sum and a count."""
+	return f"{rate(family + '_sum', *parts)} / ({rate(family + '_count', *parts)} > 0)"
+
+
+def of_node(query, legend="{{node}}"):
+	return [(query, legend)]
+
+
 def agent():
 	node = 'node=~"$node"'
 	variables = [variable("node", "Node", "sum by (node) (weft_generation)", "node", True)]
+	agents = f'up{selector(NODE_AGENT, node)}'
+	full = f"weft_map_entries{selector(node, NOT_LRU)} / weft_map_max_entries{selector(node)}"
 	panels = [
 		row("State"),
+		stat("Agents that answer", f"sum({agents}) or vector(0)"),
+		stat("Agents that do not", f"count({agents} == 0) or vector(0)", thresholds=RED_AT_ONE),
+		stat("Nodes without weft-proxy", f"count(weft_proxy_running{selector(node)} == 0) or vector(0)", thresholds=RED_AT_ONE),
+		stat("Fullest table", f"max({full})", "percentunit", FILL),
+		graph("Generation of rules", of_node(f"weft_generation{selector(node)}"), about="It goes up with each change of rules. Nodes count for themselves."),
+		graph("Changes", [(total(rate("weft_changes_total", node), "node, result"), "{{node}} {{result}}")], "ops",
+			about="Changes of objects that came into force, and those that were refused."),
+		graph("How long changes took", [(average("weft_apply_duration_seconds", node), "{{node}} average"), (f"weft_apply_last_seconds{selector(node)}", "{{node}} last")], "s"),
+		graph("Objects", [(f"sum by (node) (weft_objects{selector(node)})", "{{node}} known"), (f"sum by (node, kind) (weft_objects_rejected{selector(node)})", "{{node}} rejected: {{kind}}")]),
+		graph("Versions", [(f"sum by (node, tag) (istio_build{selector(node)})", "{{node}} {{tag}}")]),
+		graph("Pods", [(f"weft_pods{selector(node)}", "{{node}} {{state}}")], about="Here: on the node. mesh: of the mesh. unseen: steered by their packets only."),
+		row("Connections"),
+		graph("Connections open", [(f"weft_connections{selector(node)}", "{{node}} by {{by}}")]),
+		graph("Refused, by reason", [(total(rate("weft_refusals_total", node), "node, reason") + " > 0", "{{node}} {{reason}}")], "cps"),
+		graph("Endpoints put out", [(f"weft_ejected_endpoints{selector(node)}", "{{node}} out"), (rate("weft_ejections_total", node), "{{node}} put out per second")]),
+		graph("Forwarded by XDP", [(rate("weft_xdp_forwarded_bytes_total", node), "{{node}}")], "Bps"),
+		row("weft-proxy"),
+		graph("Started again", of_node(f"increase(weft_proxy_restarts_total{selector(node)}[$__rate_interval])"), about="Beside upgrades, each loses the requests under way."),
+		graph("Requests under way", [(f"weft_proxy_requests{selector(node)}", "{{node}} {{state}}")]),
+		graph("Tries again, and limits reached", [(rate("weft_proxy_retries_total", node), "{{node}} tries again"), (rate("weft_proxy_overflows_total", node), "{{node}} refused by a limit")], "reqps"),
+		graph("Earlier ones that drain", of_node(f"weft_proxy_draining{selector(node)}")),
+		row("Tables in the kernel"),
+		graph("How full tables are", [(full, "{{node}} {{map}}")], "percentunit", most=1),
+		graph("Memory of maps", [(f"topk(10, sum by (map) (weft_map_memory_bytes{selector(node)}))", "{{map}}")], "bytes", stacking={"mode": "normal"}),
+		graph("A sweep over the connections", of_node(average("weft_sweep_duration_seconds", node)), "s"),
+		graph("Put back", [(f"increase(weft_guard_restored_total{selector(node)}[$__rate_interval]) > 0", "{{node}} {{kind}}")],
+			about="What others took out of the kernel: programs, routes, rules, tables."),
+		row("API server, DNS, certificates"),
+		graph("Watches", [(f"sum by (node, phase) (weft_kubernetes_watch{selector(node)})", "{{node}} {{phase}}")], about="Kinds of objects, by the phase that their watch is in."),
+		graph("Changes of objects", [(total(rate("weft_kubernetes_events_total", node), "node, resource") + " > 0", "{{node}} {{resource}}")], "ops"),
+		graph("Names asked of DNS", [(total(rate("weft_dns_queries_total", node), "node, result"), "{{node}} {{result}}")], "ops"),
+		graph("Certificates for mutual TLS", [(f"weft_identity_certificates{selector(node)}", "{{node}} {{state}}")]),
+		row("What it costs"),
+		graph("Processor time", [(rate("process_cpu_seconds_total", node, NODE_AGENT), "{{node}} weftd"), (rate("weft_proxy_cpu_seconds_total", node), "{{node}} weft-proxy")], "s", about="Seconds per second."),
+		graph("Memory", [(f"process_resident_memory_bytes{selector(node, NODE_AGENT)}", "{{node}} weftd"), (f"weft_proxy_resident_memory_bytes{selector(node)}", "{{node}} weft-proxy")], "bytes"),
+		graph("Descriptors", [(f"process_open_fds{selector(node, NODE_AGENT)}", "{{node}} weftd"), (f"weft_proxy_open_fds{selector(node)}", "{{node}} weft-proxy")]),
+		graph("Series of these metrics", [(f"weft_metrics_series{selector(node)}", "{{node}}"), (f"weft_metrics_folded_total{selector(node)}", "{{node}} folded")],
+			about="Folded: label sets for which there was no room, counted with unknown labels."),
+		graph("A scrape", [(f"weft_metrics_scrape_seconds{selector(node)}", "{{node}}")], "s"),
 	]
 	return dashboard("agent", "weft node agent", "weft itself, on each node.", variables, panels)
 

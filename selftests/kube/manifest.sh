@@ -146,6 +146,41 @@ check_apply() {
 	says 0 'service/istio-ingressgateway created' "$WEFT" manifest apply --timeout 0
 }
 
+# What watches weft comes by value, and goes with it.
+check_addons() {
+	local all=(--set addonComponents.prometheus.enabled=true --set addonComponents.grafana.enabled=true)
+	says 0 'deployment.apps/prometheus created' "$WEFT" manifest apply --timeout 0 "${all[@]}"
+	seen apply 'configmap/weft-grafana-dashboards created'
+	seen apply 'deployment.apps/grafana created'
+	says 0 'deployment.apps/grafana unchanged' "$WEFT" manifest apply --timeout 0 "${all[@]}"
+	! grep -vE '(unchanged|left as it is)$' "$DIR/said" || wrong "the second apply changed something"
+	"$WEFT" manifest generate "${all[@]}" >"$DIR/manifest.yaml"
+	says 1 'ok     deployment.apps/grafana (as the manifest says)' "$WEFT" verify-install -f "$DIR/manifest.yaml"
+	kubectl label namespace default pod-security.kubernetes.io/warn=restricted >/dev/null
+	kubectl -n istio-system get deployment prometheus grafana -o json |
+		jq '.items[] |= (.metadata |= {name}) | del(.items[].status)' >"$DIR/deployments.json"
+	says 0 'deployment.apps/prometheus created' kubectl create -n default --dry-run=server -f "$DIR/deployments.json"
+	! grep -q Warning "$DIR/said" || wrong "pods with more rights than they need: $(<"$DIR/said")"
+	kubectl label namespace default pod-security.kubernetes.io/warn- >/dev/null
+	says 0 'deployment.apps/prometheus deleted' "$WEFT" manifest apply --timeout 0
+	seen apply 'clusterrole.rbac.authorization.k8s.io/weft-prometheus deleted'
+	seen apply 'configmap/prometheus deleted'
+	says 1 'the cluster has no kind PrometheusRule of monitoring.coreos.com/v1' "$WEFT" manifest apply --timeout 0 --set metrics.prometheusRule.enabled=true
+	kubectl create -f - >/dev/null <<-END
+	apiVersion: apiextensions.k8s.io/v1
+	kind: CustomResourceDefinition
+	metadata: {name: prometheusrules.monitoring.coreos.com}
+	spec:
+	  group: monitoring.coreos.com
+	  scope: Namespaced
+	  names: {kind: PrometheusRule, plural: prometheusrules}
+	  versions:
+	  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+	END
+	kubectl wait --for=condition=Established crd/prometheusrules.monitoring.coreos.com --timeout=30s >/dev/null
+	says 0 'prometheusrule.monitoring.coreos.com/weft created' "$WEFT" manifest apply --timeout 0 --set metrics.prometheusRule.enabled=true "${all[@]}"
+}
+
 # Objects of others, as Istio's own, are not overwritten unless that is wanted.
 check_others() {
 	kubectl create namespace istio-system >/dev/null
@@ -284,6 +319,9 @@ check_uninstall() {
 add_node
 check_others
 check_apply
+check_addons
+"$WEFT" manifest apply --timeout 0 >"$DIR/said"
+seen apply 'prometheusrule.monitoring.coreos.com/weft deleted'
 check_unsupported
 check_verify
 "$WEFT" manifest apply --timeout 0 >/dev/null

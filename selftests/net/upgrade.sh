@@ -37,9 +37,10 @@ expect_eq "requests counted" "$(cluster_stat '' upstream_rq_total one 80)" 10
 weftd_stop
 older http_clusters 96 0
 older http_routes 8 0
+older http_traffic 8 0
 older reasons 0 1
 weftd_start
-for map in http_clusters http_routes reasons; do
+for map in http_clusters http_routes http_traffic reasons; do
 	expect_match "the log tells of $map" "$(<"$TMP/weftd.log")" "/$map was made by another version of weft, with other rows: it is made anew"
 done
 expect_eq "what HTTP has counted" "$(cluster_stat '' upstream_rq_total one 80)" 0

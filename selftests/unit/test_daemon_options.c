@@ -49,6 +49,24 @@ Test(daemon_options, wrong_ones, .init = cr_redirect_stderr)
 	cr_expect_eq(parse("--node-name=x", "--kubeconfig=x", "--source=kubernetes", &o), 0);
 }
 
+Test(daemon_options, metrics, .init = cr_redirect_stderr)
+{
+	struct options o;
+
+	cr_assert_eq(parse("--source=files", NULL, NULL, &o), 0);
+	cr_expect_str_eq(o.metrics, "off");
+	cr_expect_eq(o.metrics_series_max, 100000);
+	cr_assert_eq(parse("--metrics=:15020", "--metrics-series-max=0", NULL, &o), 0);
+	cr_expect_str_eq(o.metrics, ":15020");
+	cr_expect_eq(o.metrics_series_max, 0);
+	cr_expect_eq(parse("--metrics=[::1]:15020", NULL, NULL, &o), 0);
+	cr_expect_eq(parse("--metrics=off", NULL, NULL, &o), 0);
+	cr_expect_neq(parse("--metrics=15020", NULL, NULL, &o), 0);
+	cr_expect_neq(parse("--metrics=on", NULL, NULL, &o), 0);
+	cr_expect_neq(parse("--metrics-series-max=-1", NULL, NULL, &o), 0);
+	cr_expect_neq(parse("--metrics-series-max=many", NULL, NULL, &o), 0);
+}
+
 Test(daemon_options, xdp, .init = cr_redirect_stderr)
 {
 	struct options o;

@@ -5,8 +5,10 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "daemon/api/listen_address.h"
+#include "daemon/api/metrics_gzip.h"
 #include "daemon/api/metrics_series.h"
 #include "lib/base/cleanup.h"
 
@@ -107,6 +109,109 @@ Test(metrics, the_format_is_the_one_that_is_asked_for)
 	cr_expect_not(metrics_takes_gzip(NULL));
 	cr_expect_not(metrics_takes_gzip("gzip;q=0"));
 	cr_expect_not(metrics_takes_gzip("xgzip, deflate"));
+}
+
+/* ---- gzip ---- */
+
+/* Packs it in pieces of whole lines, and has zlib make the same of it again. Returns the size. */
+static size_t pack(const char *lines, size_t size, size_t piece)
+{
+	struct metrics_gzip g = { 0 };
+	char *back = malloc(size + 1);
+	z_stream z = { 0 };
+	size_t packed;
+
+	cr_assert_eq(metrics_gzip_begin(&g), 0);
+	for (size_t at = 0; at < size;) {
+		size_t end = at + piece < size ? at + piece : size;
+
+		while (end < size && lines[end - 1] != '\n')
+			end++;
+		cr_assert_eq(metrics_gzip_add(&g, lines + at, end - at), 0);
+		at = end;
+	}
+	cr_assert_eq(metrics_gzip_end(&g), 0);
+	packed = g.out.size;
+	cr_assert_eq(inflateInit2(&z, 15 + 16), Z_OK);
+	z.next_in = (Bytef *)g.out.bytes;
+	z.avail_in = (uInt)packed;
+	z.next_out = (Bytef *)back;
+	z.avail_out = (uInt)size + 1;
+	cr_assert_eq(inflate(&z, Z_FINISH), Z_STREAM_END, "%s", z.msg ?: "");
+	cr_expect_eq(z.avail_in, 0);
+	cr_expect_eq(z.total_out, size);
+	cr_expect_eq(memcmp(back, lines, size), 0);
+	inflateEnd(&z);
+	metrics_gzip_free(&g);
+	free(back);
+	return packed;
+}
+
+Test(metrics, what_is_packed_is_what_it_was)
+{
+	static const char *const texts[] = {
+		"",
+		"\n",
+		"a\n",
+		"\n\n\n\n",
+		"a\na\na\n",
+		"{\"\n\"{\n{{\"\"\n\"\"{{\n",
+		"a{b=\"c\"} 1\na{b=\"\"} 1\na{b=\"c\",d=\"e\"} 10\nx{b=\"c\"} 1\n",
+		"no end",
+		"\xff\xfe\x80\n\xff\xfe\x80\n",
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		pack(texts[i], strlen(texts[i]), 1);
+}
+
+/* Lines of letters that ends of values are among, each made of the one before with some changes. */
+Test(metrics, whatever_lines_are_is_packed)
+{
+	static const char letters[] = "{\"ab,=}";
+	enum { LINES = 200, LEN_MAX = 40000 };
+	char *text = malloc((size_t)LINES * (LEN_MAX + 1));
+	unsigned seed = 7;
+
+	for (int round = 0; round < 20; round++) {
+		size_t size = 0, before = 0, len = 0;
+
+		for (int line = 0; line < (round ? LINES : 4); line++) {
+			size_t at = size, max = round ? 1 + (size_t)round * 50 : LEN_MAX;
+			size_t want = (size_t)rand_r(&seed) % max;
+
+			for (size_t i = 0; i < want; i++)
+				text[at + i] = i < len && rand_r(&seed) % 50
+						       ? text[before + i]
+						       : letters[(size_t)rand_r(&seed) % 7];
+			text[at + want] = '\n';
+			before = at;
+			len = want;
+			size = at + want + 1;
+		}
+		pack(text, size, 1 + (size_t)rand_r(&seed) % 5000);
+	}
+	free(text);
+}
+
+Test(metrics, a_histogram_is_packed_well)
+{
+	static const struct metrics_family f = { "h", NULL, "How.", METRICS_HISTOGRAM };
+	struct traffic_histogram h = { .sum = 1 };
+	_cleanup_buffer_ struct buffer b = { 0 };
+	char labels[801];
+
+	for (size_t i = 0; i < 800; i++)
+		labels[i] = (char)('a' + i * i % 23);
+	labels[800] = '\0';
+	for (int i = 0; i < TRAFFIC_BUCKETS; i++)
+		h.buckets[i] = (__u64)i * 1000;
+	for (int i = 0; i < 50; i++) {
+		labels[400] = (char)('a' + i % 26);
+		labels[405] = '"';
+		cr_assert_eq(metrics_histogram(&b, METRICS_TEXT, &f, labels, &h, 1), 0);
+	}
+	cr_expect_lt(pack(b.bytes, b.size, b.size), b.size / 20);
 }
 
 /* ---- series ---- */

@@ -118,7 +118,8 @@ static void begin(enum hs_mtls mode, bool requests, uint32_t handshake_ms)
 	ca = cert_make("the mesh", NULL, NULL, 10);
 	pods_certify(identities, &ca, NULL);
 	e = pair ? env_new_pair() : env_new(&o);
-	pod.ports[0] = (struct hs_workload_port){ e->port, mode, requests };
+	pod.ports[0] =
+		(struct hs_workload_port){ .port = e->port, .mode = mode, .requests = requests };
 	pods_load(RULES, &pod, 1);
 	route_by_rules(&e->worker, 0);
 	if (pair)

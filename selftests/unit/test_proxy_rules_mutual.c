@@ -128,7 +128,8 @@ static void load(const char *yaml, enum hs_tls_mode mode, const struct mesh_pod 
 		((struct hs_client_tls *)parts[HS_CLIENT_TLS].rows)[i].mode = mode;
 	for (size_t i = 0; i < count; i++) {
 		if (pods[i].at_port)
-			ports[listed] = (struct hs_workload_port){ 80, pods[i].at_port, 0 };
+			ports[listed] =
+				(struct hs_workload_port){ .port = 80, .mode = pods[i].at_port };
 		rows[i] = (struct hs_workload){ .addr = pods[i].addr,
 						.identity = text(pods[i].identity),
 						.here = pods[i].here,

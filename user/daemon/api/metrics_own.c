@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "daemon/api/ready.h"
 #include "daemon/datapath/map_use.h"
 #include "daemon/resolve/resolver.h"
 #include "daemon/source/kubernetes.h"
@@ -56,6 +57,7 @@ void metrics_samples_free(struct metrics_samples *s)
 /* ---- what the event loop knows ---- */
 
 GAUGE(build, "istio_build", "The version of what is told of here.");
+GAUGE(ready, "weft_ready", "1 while all that weftd is to carry out is carried out.");
 GAUGE(generation, "weft_generation", "The generation of rules in force, 0 if there is none.");
 COUNTER(changes, "weft_changes", "Changes of objects, by what has become of them.");
 static const struct metrics_family apply = {
@@ -97,6 +99,20 @@ GAUGE(certificates, "weft_identity_certificates",
       "Identities of this node's pods for mutual TLS: wanted, and those with a valid certificate.");
 COUNTER(signatures, "weft_identity_signatures",
 	"Certificates for mutual TLS that were asked for, by result.");
+
+static void note_reason(void *reasons, const char *what)
+{
+	(void)what;
+	++*(unsigned *)reasons;
+}
+
+static int tell_ready(const struct weftd *d, struct metrics_samples *to)
+{
+	unsigned reasons = 0;
+
+	ready_each_reason((void *)d, note_reason, &reasons);
+	return count(to, &ready, !reasons);
+}
 
 static int tell_engine(const struct weftd *d, struct metrics_samples *to)
 {
@@ -269,8 +285,8 @@ static int tell_identities(const struct weftd *d, struct metrics_samples *to)
 int metrics_own_loop(const struct weftd *d, struct metrics_samples *out)
 {
 	static int (*const parts[])(const struct weftd *d, struct metrics_samples *to) = {
-		tell_engine,	 tell_node, tell_kernel,    tell_proxy,
-		tell_kubernetes, tell_dns,  tell_identities
+		tell_engine, tell_ready,      tell_node, tell_kernel,
+		tell_proxy,  tell_kubernetes, tell_dns,	 tell_identities
 	};
 	int r = 0;
 

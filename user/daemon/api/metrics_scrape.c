@@ -4,16 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
+#include "daemon/api/metrics_gzip.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 
-enum {
-	MAPS_FOR_MS = 10000,   /* how long it is not looked again how full the maps are */
-	GZIP_LEVEL = 1,	       /* lines differ in little: more is not worth its time */
-	GZIP_WINDOW = 15 + 16, /* the largest, and gzip's header */
-};
+enum { MAPS_FOR_MS = 30000 }; /* how long it is not looked again how full the maps are */
 
 /* The names of ids, as far as they were asked for. */
 struct names {
@@ -204,7 +200,8 @@ struct metrics_scrape {
 	struct buffer text; /* that is not sent yet, from `sent` on */
 	size_t sent;
 	bool gzip, packed; /* packed: the last of it, too */
-	z_stream z;
+	struct metrics_gzip packer;
+	size_t packed_sent;
 };
 
 static int add_samples(struct metrics_samples *to, const struct metrics_samples *from)
@@ -264,13 +261,6 @@ static int gather(struct metrics_source *s, struct metrics_scrape *a)
 	return r ? r : add_samples(&a->samples, &s->maps);
 }
 
-static int begin_gzip(struct metrics_scrape *a)
-{
-	a->gzip = deflateInit2(&a->z, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY) ==
-		  Z_OK;
-	return a->gzip ? 0 : -ENOMEM;
-}
-
 DEFINE_CLEANUP(struct metrics_scrape *, metrics_scrape_free);
 
 int metrics_scrape_new(struct metrics_source *s, enum metrics_format format, bool gzip,
@@ -291,7 +281,8 @@ int metrics_scrape_new(struct metrics_source *s, enum metrics_format format, boo
 	if (!r)
 		r = metrics_own_self(&s->self, &a->samples);
 	if (!r && gzip)
-		r = begin_gzip(a);
+		r = metrics_gzip_begin(&a->packer);
+	a->gzip = gzip;
 	if (r)
 		return r;
 	s->self.seconds = (double)(clock_ns() - begun) / 1e9;
@@ -303,8 +294,7 @@ void metrics_scrape_free(struct metrics_scrape *a)
 {
 	if (!a)
 		return;
-	if (a->gzip)
-		deflateEnd(&a->z);
+	metrics_gzip_free(&a->packer);
 	metrics_numbers_free(&a->numbers);
 	metrics_samples_free(&a->samples);
 	buffer_free(&a->text);
@@ -357,17 +347,21 @@ static int fill(struct metrics_scrape *a)
 	return r;
 }
 
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 static ssize_t read_plain(struct metrics_scrape *a, char *out, size_t max)
 {
 	size_t n = 0;
 	int r = 0;
 
 	while (!r && n < max) {
-		size_t left, some;
+		size_t some;
 
 		r = fill(a);
-		left = a->text.size - a->sent;
-		some = left < max - n ? left : max - n;
+		some = least(a->text.size - a->sent, max - n);
 		if (!some)
 			break;
 		memcpy(out + n, a->text.bytes + a->sent, some);
@@ -377,20 +371,45 @@ static ssize_t read_plain(struct metrics_scrape *a, char *out, size_t max)
 	return r ? r : (ssize_t)n;
 }
 
-static ssize_t read_gzip(struct metrics_scrape *a, char *out, size_t max)
+/* So that at least one byte of it is there, unless that was all. */
+static int pack(struct metrics_scrape *a)
 {
 	int r = 0;
 
-	a->z.next_out = (Bytef *)out;
-	a->z.avail_out = (uInt)max;
-	while (!r && !a->packed && a->z.avail_out) {
-		r = fill(a);
-		a->z.next_in = (Bytef *)a->text.bytes + a->sent;
-		a->z.avail_in = (uInt)(a->text.size - a->sent);
-		a->packed = deflate(&a->z, a->ended ? Z_FINISH : Z_NO_FLUSH) == Z_STREAM_END;
-		a->sent = a->text.size - a->z.avail_in;
+	if (a->packed_sent == a->packer.out.size) {
+		a->packer.out.size = 0;
+		a->packed_sent = 0;
 	}
-	return r ? r : (ssize_t)(max - a->z.avail_out);
+	while (!r && !a->packed && !a->packer.out.size) {
+		r = fill(a);
+		if (!r)
+			r = metrics_gzip_add(&a->packer, a->text.bytes + a->sent,
+					     a->text.size - a->sent);
+		a->sent = a->text.size;
+		a->packed = a->ended;
+		if (!r && a->packed)
+			r = metrics_gzip_end(&a->packer);
+	}
+	return r;
+}
+
+static ssize_t read_gzip(struct metrics_scrape *a, char *out, size_t max)
+{
+	size_t n = 0;
+	int r = 0;
+
+	while (!r && n < max) {
+		size_t some;
+
+		r = pack(a);
+		some = least(a->packer.out.size - a->packed_sent, max - n);
+		if (!some)
+			break;
+		memcpy(out + n, a->packer.out.bytes + a->packed_sent, some);
+		a->packed_sent += some;
+		n += some;
+	}
+	return r ? r : (ssize_t)n;
 }
 
 ssize_t metrics_scrape_read(struct metrics_scrape *a, char *out, size_t max)

@@ -13,6 +13,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/route/patch.h"
+#include "weft/traffic.h"
 
 enum {
 	BUDGET_MS = 20,	  /* the event loop has other work */
@@ -114,6 +115,23 @@ static int use_dests(struct ids *used, const struct tables *t)
 	return r;
 }
 
+/* Rows of traffic are never given to other clusters, nor may their ids be: they outlive names. */
+static int use_traffic(struct ids *used, const struct loader *l)
+{
+	struct http_traffic row;
+	int r = 0;
+
+	for (__u32 i = 0; r >= 0 && i < TRAFFIC_HTTP_ROWS; i++) {
+		if (bpf_map_lookup_elem(l->map[MAP_HTTP_TRAFFIC], &i, &row))
+			return -errno;
+		if (row.taken == TRAFFIC_FREE)
+			break;
+		if (row.key.cluster)
+			r = ids_add(used, row.key.cluster);
+	}
+	return r;
+}
+
 /* ---- what must stay ---- */
 
 static bool cluster_busy(const struct loader *l, uint64_t id)
@@ -153,20 +171,23 @@ static const struct {
 /* ---- a round ---- */
 
 /* What had vanished before is due, unless it is in use again; what has vanished since waits. */
-static int list_due(struct counter_ids *c, enum counter_kind kind, const struct tables *t)
+static int list_due(struct counter_ids *c, enum counter_kind kind, const struct loader *l,
+		    const struct tables *t)
 {
 	_cleanup_(ids_free) struct ids used = {};
 	int r = kinds[kind].use(&used, t);
 	uint64_t *due = calloc(c->vanished.count + 1, sizeof(*due));
 	size_t count = 0;
 
+	if (r >= 0 && kind == COUNT_CLUSTERS)
+		r = use_traffic(&used, l);
 	free(c->due);
 	c->due = due;
 	c->due_count = 0;
 	if (r < 0 || !due)
 		return r < 0 ? r : -ENOMEM;
 	for (size_t i = 0; i < c->vanished.room; i++) {
-		if (c->vanished.slots[i])
+		if (c->vanished.slots[i] && !ids_has(&used, c->vanished.slots[i]))
 			due[count++] = c->vanished.slots[i];
 	}
 	for (size_t i = 0; r >= 0 && i < c->known.room; i++) {
@@ -219,7 +240,7 @@ static int forget_kind(struct counters *c, const struct loader *l, const struct 
 		       uint64_t end)
 {
 	struct counter_ids *ids = &c->ids[c->forgetting];
-	int r = c->listed ? 0 : list_due(ids, c->forgetting, t);
+	int r = c->listed ? 0 : list_due(ids, c->forgetting, l, t);
 
 	c->listed = !r;
 	while (!r && ids->due_count && clock_ms() < end)

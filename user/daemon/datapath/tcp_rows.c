@@ -139,12 +139,12 @@ void tcp_rows_keep(struct kernel *k)
 	struct tcp_rows *t = &k->tcp_rows;
 	uint64_t now = clock_ms();
 
-	if (now - t->counted >= COUNT_MS) {
-		t->counted = now;
+	if (now >= t->count_at) {
 		(void)count_open(k);
+		t->count_at = now + sweep_wait_ms(COUNT_MS, (unsigned)(clock_ms() - now));
 	}
-	if (now - t->tidied >= TIDY_MS) {
-		t->tidied = now;
+	if (now >= t->tidy_at) {
 		(void)tidy(k);
+		t->tidy_at = now + TIDY_MS;
 	}
 }

@@ -24,7 +24,7 @@ struct tcp_row {
 
 /* Zero-initialise; free with tcp_rows_free(). */
 struct tcp_rows {
-	uint64_t counted, tidied;   /* when, of clock_ms() */
+	uint64_t count_at, tidy_at; /* when it is due, of clock_ms() */
 	TABLE(struct tcp_row) idle; /* that go the next time, unless they have changed */
 };
 

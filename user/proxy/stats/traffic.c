@@ -39,8 +39,9 @@ static uint64_t hash_of(const struct http_traffic_key *key, const char *host, si
 static bool is_of(const struct http_traffic_key *there, const char *there_host,
 		  const struct http_traffic_key *key, const char *host, size_t len)
 {
-	return !memcmp(there, key, sizeof(*key)) &&
-	       (key->cluster || (!memcmp(there_host, host, len) && !there_host[len]));
+	if (memcmp(there, key, sizeof(*key)) != 0)
+		return false;
+	return key->cluster || ((!len || !memcmp(there_host, host, len)) && !there_host[len]);
 }
 
 /* Of a host as rows have it: none where a cluster says it. */
@@ -112,7 +113,8 @@ static void claim(struct http_traffic *row, const struct http_traffic_key *key, 
 					 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return;
 	row->key = *key;
-	memcpy(row->host, host, len);
+	if (len)
+		memcpy(row->host, host, len);
 	row->host[len] = 0;
 	__atomic_store_n(&row->taken, TRAFFIC_TAKEN, __ATOMIC_RELEASE);
 }
@@ -260,7 +262,8 @@ static uint16_t add_count(struct traffic_counts *c, const struct traffic_sample 
 	if (c->used == ROWS)
 		return 0;
 	n->key = s->key;
-	memcpy(n->host, s->host, len);
+	if (len)
+		memcpy(n->host, s->host, len);
 	return (uint16_t)c->used++;
 }
 

@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""traffic-fill.py DIR ROWS REPORTERS: takes so many rows of http_traffic, which weftd has pinned in DIR, as if weft-proxy had counted
+requests of as many callers and clusters there; REPORTERS is 1 to 3, as in weft/traffic.h. Nothing else may write there."""
+import ctypes
+import mmap
+import struct
+import sys
+
+BPF = ctypes.CDLL("libbpf.so.1", use_errno=True)
+ALL_ROWS, BUCKETS, TAKEN, NO_GRPC = 4096, 20, 1, 255
+HISTOGRAM = f"{BUCKETS}QQ"
+ROW = struct.Struct(f"=IIIIHBBBBBxI256s4xQQ{HISTOGRAM}{HISTOGRAM}{HISTOGRAM}")
+
+
+def main():
+	directory, rows, reporters = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+	fd = BPF.bpf_obj_get(f"{directory}/http_traffic".encode())
+	if fd < 0:
+		sys.exit(f"open the map http_traffic: {ctypes.get_errno()}")
+	size = (ALL_ROWS * ROW.size + mmap.PAGESIZE - 1) // mmap.PAGESIZE * mmap.PAGESIZE
+	memory = mmap.mmap(fd, size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+	for i in range(1, rows + 1):
+		times = [(i * (b + 7)) % 1000 for b in range(BUCKETS)]
+		sizes = [(i * (b + 3)) % 100 for b in range(BUCKETS)]
+		host = f"service-{i % 1000}.namespace-{i % 10}.svc.cluster.local".encode()
+		code = (200, 404, 503, 201, 301)[i // 1000]
+		ROW.pack_into(memory, i * ROW.size, 0, 0, 0, 0, code, NO_GRPC, 0, reporters, 0, 0, TAKEN, host, sum(times), 0,
+			      *times, 1000 * i, *sizes, 100 * i, *sizes, 100 * i)
+
+
+if __name__ == "__main__":
+	main()
