@@ -6,6 +6,7 @@
  */
 #include "open.bpf.h"
 #include "tproxy.bpf.h"
+#include "refusal.bpf.h"
 #include "registry.bpf.h"
 #include "rewrite.bpf.h"
 #include "steer.bpf.h"
@@ -32,6 +33,7 @@ static __always_inline enum reason find_source(struct __sk_buff *skb, const stru
 static __always_inline int refuse(struct __sk_buff *skb, const struct packet *p, enum reason reason)
 {
 	count_reason(reason);
+	tell_refused(&p->t, reason);
 	return send_reset(skb, p);
 }
 
@@ -192,6 +194,7 @@ static __noinline int connect_new(struct __sk_buff *skb, const struct packet *p,
 		return refuse(skb, p, s->verdict.reason);
 	case VERDICT_DROP:
 		count_reason(s->verdict.reason);
+		tell_refused(&p->t, s->verdict.reason);
 		return TC_ACT_SHOT;
 	default:
 		return connect_steered(skb, p, s, side);

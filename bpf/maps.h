@@ -207,6 +207,13 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } events SEC(".maps");
 
+/* struct refusal_event (event.h). */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 16); /* bytes */
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} refusals SEC(".maps");
+
 /* weft-proxy's listening sockets, by worker. Filled by weftd; a socket that is closed leaves by
  * itself. */
 struct {

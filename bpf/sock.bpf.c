@@ -13,6 +13,7 @@
 #include "reserve.bpf.h"
 
 #include "decide.bpf.h"
+#include "refusal.bpf.h"
 #include "registry.bpf.h"
 #include "shortcut.bpf.h"
 #include "sock.bpf.h"
@@ -193,11 +194,30 @@ static __always_inline void decide_call(struct question *q, struct verdict *v, i
 	decide_sock(q, v);
 }
 
-static __always_inline int refuse(const struct verdict *v, enum reason reason)
+/* What was called is told as the caller has called it. */
+static __always_inline void tell_sock(const struct bpf_sock_addr *ctx, int ip4,
+				      const struct addr *client, __u32 cluster, enum reason reason)
+{
+	struct refusal_event *e = new_refusal(reason);
+
+	if (!e)
+		return;
+	__builtin_memset(&e->t, 0, sizeof(e->t));
+	e->t.src = *client;
+	read_addr(ctx, ip4, &e->t.dst);
+	e->t.dport = bpf_ntohs(ctx->user_port);
+	e->cluster = cluster;
+	tell_refusal(e);
+}
+
+static __always_inline int refuse(const struct bpf_sock_addr *ctx, int ip4,
+				  const struct addr *client, const struct verdict *v,
+				  enum reason reason)
 {
 	struct cluster_stat *c = cluster_stat(v->cluster);
 
 	count_reason(reason);
+	tell_sock(ctx, ip4, client, v->cluster, reason);
 	if (c && reason == REASON_OVERFLOW)
 		__sync_fetch_and_add(&c->overflow, 1);
 	if (c && v->action == VERDICT_REFUSE)
@@ -439,10 +459,10 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int ip4)
 		decide_call(&q, &v, mapped);
 	}
 	if (v.action == VERDICT_REFUSE || v.action == VERDICT_DROP)
-		return refuse(&v, v.reason);
+		return refuse(ctx, ip4, &q.client, &v, v.reason);
 	if (v.action != VERDICT_STEER) {
 		if (registry_only && is_unregistered(ctx, pod, &v, ip4))
-			return refuse(&v, REASON_UNREGISTERED);
+			return refuse(ctx, ip4, &q.client, &v, REASON_UNREGISTERED);
 		if (v.action == VERDICT_PASS && v.reason)
 			count_reason(v.reason);
 		return ALLOW;
@@ -455,7 +475,7 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int ip4)
 	if (reason == REASON_TABLE_FULL || reason == REASON_GENERATION)
 		return ALLOW;
 	if (reason)
-		return refuse(&v, reason);
+		return refuse(ctx, ip4, &q.client, &v, reason);
 	write_addr(ctx, ip4, &v.addr, v.port);
 	return ALLOW;
 }

@@ -32,6 +32,15 @@ struct sock_event {
 };
 _Static_assert(sizeof(struct sock_event) != sizeof(struct reset_event), "told apart by size");
 
+/* `refusals` (ring buffer): a connection that was refused, or whose SYN was dropped. */
+struct refusal_event {
+	__u64 time; /* CLOCK_MONOTONIC, ns */
+	struct tuple
+		t;     /* the caller -> what it called; its port is 0 where connect() was refused */
+	__u32 reason;  /* enum reason */
+	__u32 cluster; /* stable id; 0: none, or not known */
+};
+
 /* In and out of the `sweep` program (BPF_PROG_TYPE_SYSCALL, run by weftd with BPF_PROG_TEST_RUN).
  */
 struct sweep_args {

@@ -70,8 +70,8 @@ expect_match "no end" "$(weft logs --to a/b/c 2>&1 || true)" '^--to: NAME, NAMES
 expect_match "no time" "$(weft logs --since soon 2>&1 || true)" '^weft: --since: a time as 5m'
 
 # What comes.
-follow() {
-	"$OUT/weft" --run-dir "$TMP/run" logs -f -o json "$@" >"$TMP/followed" &
+follow() { # appends: the file may be emptied
+	"$OUT/weft" --run-dir "$TMP/run" logs -f -o json "$@" >>"$TMP/followed" &
 	FOLLOWER=$! JOBS_+=("$!")
 }
 followed() { jq -rs '[.[].path] | join(" ")' "$TMP/followed"; }
@@ -82,6 +82,21 @@ ask other /v1/d
 ask client /v2/e
 wait_until 5 eval '[ "$(followed)" = "/v1/c /v2/e" ]'
 say "ok: what comes: $(followed)"
+
+# Connections that the kernel's side refuses, at connect() and by their packets.
+rules_service nobody 30 9000 app=nobody | apply
+for way in $(ways); do
+	callers "$way"
+	load client "$(vip 4 30)" 9000 >/dev/null || true
+	wait_until 5 eval '[ "$(jq -rs "[.[] | select(.reason == \"no_endpoint\")] | length" "$TMP/followed")" -ge 1 ]'
+	expect_eq "$way: a refused connection" "$(jq -rs '.[-1] | select(.reason) | "\(.verdict) \(.source.pod) \(.destination.address):\(.destination.port)"' "$TMP/followed")" \
+		"refused client $(vip 4 30):9000"
+	: >"$TMP/followed"
+done
+callers inside
+expect_match "for people" "$(weft logs --protocol tcp --verdict refused --last 1)" "^[0-9:.]{12} default/client -> 10.96.0.30:9000 tcp no_endpoint refused$"
+ask client /v1/c
+ask client /v2/e
 
 # All of many, from all workers.
 ask client /v1/many 500

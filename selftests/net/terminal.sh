@@ -139,6 +139,12 @@ press C-c
 wait_until 5 ended
 expect_eq "^C ends it" "$(status_of)" 0
 
+http_echo_ask one 8080 "/_set?status=200" >/dev/null
+http_load client "$(vip 4 10)" 80 -p /ok -n 30 >/dev/null
+expect_eq "weft top has all of them" \
+	"$(weft top --once --interval 0.25 -o json | jq -c '[.services[] | select(.name == "default/web") | .requests], [.edges[] | select(.name == "default/client -> default/one" and .requests > 0) | .requests]' | paste -sd' ')" \
+	"[32] [32]"
+
 terminal_with 160 20 "$OUT/weft" --run-dir "$TMP/run" conns -w --to tcp
 seen "the headings" "^EVENT +CLIENT +SERVICE"
 load_start client "$TMP/held" "$(vip 4 20)" 9000 -n 1 -s hello -k 3000

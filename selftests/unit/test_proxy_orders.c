@@ -85,10 +85,17 @@ static int take_identities(void *arg, int fd)
 	return 0;
 }
 
-static int logged = -1, clients = -1, json;
+static int logged = -1, followed = -1, clients = -1, json;
 static uint32_t drain_ms, drain_shared;
 static int wake;
 static bool ends;
+
+static int take_follow(void *arg, int fd)
+{
+	(void)arg;
+	followed = fd;
+	return 0;
+}
 
 static int take_log(void *arg, int fd, bool as_json)
 {
@@ -146,6 +153,7 @@ static void begin(void)
 				  .patch = take_patch,
 				  .requests = tell_requests,
 				  .log = take_log,
+				  .follow = take_follow,
 				  .credentials = take_credentials,
 				  .tell_tickets = write_tickets,
 				  .take_tickets = read_tickets,
@@ -352,6 +360,18 @@ Test(proxy_orders, the_access_log_goes_where_weftd_says)
 	close(logged);
 	cr_assert_eq(order(conn, (struct proxy_order){ .type = PROXY_LOG }, -1), 0);
 	cr_assert_eq(logged, -1, "nowhere");
+	quit(conn);
+}
+
+Test(proxy_orders, what_follows_requests_is_told_them)
+{
+	_cleanup_close_ int conn = reach();
+
+	cr_assert_eq(ask(conn, PROXY_FOLLOW, signals), 0);
+	cr_assert_geq(followed, 0);
+	close(followed);
+	cr_assert_eq(ask(conn, PROXY_FOLLOW, -1), 0);
+	cr_assert_eq(followed, -1, "nothing does any more");
 	quit(conn);
 }
 

@@ -51,6 +51,8 @@ static int print_entry(const struct cli *cli, const struct logs *l, const json_t
 
 	if (!cli->output || strcmp(cli->output, "compact") == 0)
 		line = log_print_compact(entry, l->colour);
+	else if (strcmp(cli->output, "text") == 0 && json_object_get(entry, "reason"))
+		line = log_print_compact(entry, l->colour); /* Istio's has no place for it */
 	else if (strcmp(cli->output, "text") == 0)
 		line = log_print_text(entry);
 	else

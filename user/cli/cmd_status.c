@@ -259,7 +259,7 @@ static void print_draining(const json_t *proxy)
 		printf("draining     process %lld\n", (long long)json_integer_value(pid));
 }
 
-/* "3 services, 2 pods". */
+/* "Service 3, Pod 2". */
 static void print_objects(const json_t *data)
 {
 	const char *kind, *comma = "";
@@ -270,7 +270,7 @@ static void print_objects(const json_t *data)
 	{
 		if (!json_integer_value(count))
 			continue;
-		printf("%s%lld %s", comma, (long long)json_integer_value(count), kind);
+		printf("%s%s %lld", comma, kind, (long long)json_integer_value(count));
 		comma = ", ";
 	}
 	printf("%s\n", *comma ? "" : "none");

@@ -124,7 +124,7 @@ const struct cmd cmds[] = {
 	{ "logs", cmd_logs,
 	  "[-f] [--last N] [--since TIME] [-n NAMESPACE] [--from END] [--to END] [--status STATUS] "
 	  "[--verdict VERDICT] [--protocol http|tcp]",
-	  "show requests as they end, with who called whom: the node's access log",
+	  "show requests as they end, and refused connections, with who called whom",
 	  "-f --last --since -n --from --to --status --verdict --protocol -o", "compact text json",
 	  "  -f              go on and print what comes, until ^C\n"
 	  "  --last N        of those of before, the latest N (20; with -f 10)\n"

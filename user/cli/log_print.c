@@ -65,8 +65,13 @@ static const char *colour_of(const char *verdict, json_int_t status)
 static void put_what(FILE *f, const json_t *entry)
 {
 	const json_t *log = json_object_get(entry, "access_log");
-	const char *method = json_get_text(entry, "method", NULL);
+	const char *method = json_get_text(entry, "method", NULL),
+		   *reason = json_get_text(entry, "reason", NULL);
 
+	if (reason) {
+		fprintf(f, "tcp %s", reason);
+		return;
+	}
 	if (method)
 		fprintf(f, "%lld %s %s", (long long)json_get_int(entry, "status", 0), method,
 			json_get_text(entry, "path", "-"));

@@ -50,7 +50,7 @@ static void put_hex(FILE *f, const unsigned char *bytes, size_t size)
 /* By the type that BTF has of it, or byte by byte. */
 static void put(struct dump *d, __u32 type, const void *bytes, size_t size)
 {
-	LIBBPF_OPTS(btf_dump_type_data_opts, o, .compact = true, .skip_names = true);
+	LIBBPF_OPTS(btf_dump_type_data_opts, o, .compact = true);
 
 	if (!d->printer || !type || btf_dump__dump_type_data(d->printer, type, bytes, size, &o) < 0)
 		put_hex(d->f, bytes, size);
@@ -75,10 +75,28 @@ static bool is_zero(const unsigned char *bytes, size_t size)
 	return !size || (!bytes[0] && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
+static int dump_map(int map, FILE *f);
+
+/* The tables of a generation: what is looked up in such a map is another one. */
+static void put_inner(struct dump *d)
+{
+	int map = bpf_map_get_fd_by_id(*(const __u32 *)d->value);
+
+	fputs("key: ", d->f);
+	put(d, d->info.btf_key_type_id, d->key, d->info.key_size);
+	fprintf(d->f, " map %u\n", *(const __u32 *)d->value);
+	if (map >= 0)
+		(void)dump_map(map, d->f);
+}
+
 static void put_entry(struct dump *d)
 {
 	if (bpf_map_lookup_elem(d->map, d->key, d->value))
 		return;
+	if (d->info.type == BPF_MAP_TYPE_ARRAY_OF_MAPS) {
+		put_inner(d);
+		return;
+	}
 	if (is_array(&d->info) && is_zero(d->value, d->value_size))
 		return;
 	fputs("key: ", d->f);
@@ -132,6 +150,7 @@ static int describe(struct dump *d)
 	return d->key && d->value ? 0 : -ENOMEM;
 }
 
+/* Takes the descriptor over. */
 static int dump_map(int map, FILE *f)
 {
 	_cleanup_(free_dump) struct dump d = { .f = f, .map = map };

@@ -116,11 +116,31 @@ static json_t *member(const json_t *line, const char *key)
 	return value ? json_incref(value) : json_null();
 }
 
+/* A connection that the kernel's side has refused (refusal_lines.h). */
+static json_t *refusal_entry(const struct engine *engine, const json_t *raw)
+{
+	_cleanup_json_ json_t *refusal = cleaned(raw);
+	const char *cluster = json_get_text(refusal, "cluster", ""), *host = strrchr(cluster, '|');
+	json_t *called = end_of(engine, json_get_text(refusal, "called", NULL));
+
+	if (called && host)
+		ends_add_host(called, host + 1, strlen(host + 1));
+	return json_pack("{s:o, s:s, s:s, s:n, s:n, s:n, s:n, s:o, s:o, s:o, s:{}}", "time",
+			 member(refusal, "time"), "protocol", "tcp", "verdict", "refused", "status",
+			 "method", "path", "duration_ms", "reason", member(refusal, "reason"),
+			 "source", end_of(engine, json_get_text(refusal, "client", NULL)),
+			 "destination", called, "access_log");
+}
+
 json_t *log_entry(const struct engine *engine, const char *text)
 {
 	_cleanup_json_ json_t *raw = text ? json_loads(text, 0, NULL) : NULL;
 	_cleanup_json_ json_t *line = json_is_object(raw) ? cleaned(raw) : NULL;
 
+	const json_t *refusal = json_object_get(raw, "refusal");
+
+	if (json_is_object(refusal))
+		return refusal_entry(engine, refusal);
 	if (!json_is_string(json_object_get(line, "start_time")))
 		return NULL;
 	return json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:O}", "time",

@@ -9,6 +9,8 @@
  *	 "source": {"address", "port", "namespace", "pod", "workload", "app"},
  *	 "destination": {the same, "service", "host"}, "access_log": {what the line has}}
  *
+ * or, with "reason": TEXT, a connection that the kernel's side has refused.
+ *
  * The verdict is "forwarded": an endpoint has answered; "answered": weft has, as rules say (a redirect, a direct
  * response, an injected fault); "refused": by a policy, a limit, or for lack of a rule; "failed": no endpoint could
  * answer, or the client has gone.

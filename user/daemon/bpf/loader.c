@@ -35,6 +35,7 @@ static const char *const map_names[MAP_MAX] = {
 	[MAP_NICS] = "nics",
 	[MAP_GONE_ADDRS] = "gone_addrs",
 	[MAP_EVENTS] = "events",
+	[MAP_REFUSALS] = "refusals",
 	[MAP_LISTENERS] = "listeners",
 	[MAP_PROXY] = "proxy",
 	[MAP_LIMITS] = "limits",
@@ -110,6 +111,11 @@ static const char *const reason_names[REASON_MAX] = {
 	[REASON_PLAINTEXT_DENIED] = "plaintext_denied",
 	[REASON_RBAC_LOGGED] = "rbac_logged",
 };
+
+const char *loader_reason_name(__u32 reason)
+{
+	return reason < REASON_MAX ? reason_names[reason] : "unknown";
+}
 
 const char *loader_map_name(enum map_id id)
 {

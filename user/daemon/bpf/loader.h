@@ -25,6 +25,7 @@ enum map_id {
 	MAP_NICS,
 	MAP_GONE_ADDRS,
 	MAP_EVENTS,
+	MAP_REFUSALS,
 	MAP_LISTENERS,
 	MAP_PROXY,
 	MAP_LIMITS,
@@ -137,6 +138,7 @@ int loader_pin_again(const struct loader *l, const char *dir);
 /* Unpins maps and programs and removes the directories. Loads nothing. Logs. */
 int loader_unpin(const char *dir);
 
+const char *loader_reason_name(__u32 reason); /* "overflow", as the map reasons has it */
 const char *loader_map_name(enum map_id id);
 const char *loader_prog_name(enum prog_id id);
 

@@ -12,6 +12,7 @@
 #include "daemon/api/metrics.h"
 #include "daemon/api/node_health.h"
 #include "daemon/api/ready.h"
+#include "daemon/api/refusal_lines.h"
 #include "daemon/engine/identity_nodes.h"
 #include "daemon/identity/cluster_signer.h"
 #include "daemon/identity/file_signer.h"
@@ -49,6 +50,7 @@ DEFINE_CLEANUP(struct health *, health_close);
 DEFINE_CLEANUP(struct node_health *, node_health_close);
 DEFINE_CLEANUP(struct page *, page_close);
 DEFINE_CLEANUP(struct access_follow *, access_follow_close);
+DEFINE_CLEANUP(struct refusal_lines *, refusal_lines_close);
 DEFINE_CLEANUP(struct metrics *, metrics_close);
 
 /* All directories and the network namespace, so that two daemons can't share any. */
@@ -454,7 +456,9 @@ static int serve(const struct options *o)
 	_cleanup_(health_closep) struct health *health = NULL;
 	_cleanup_(node_health_closep) struct node_health *node_health = NULL;
 	_cleanup_(page_closep) struct page *page = NULL;
+	_cleanup_(refusal_lines_closep) struct refusal_lines *refusal_lines = NULL;
 	_cleanup_(access_follow_closep) struct access_follow *access_follow = NULL;
+	struct access_follow_more more;
 	_cleanup_(metrics_closep) struct metrics *metrics = NULL;
 	struct weftd d = { .bpffs = o->kernel.bpffs,
 			   .state_dir = o->state_dir,
@@ -526,7 +530,11 @@ static int serve(const struct options *o)
 		return log_err(r, "answer at healthCheckNodePorts");
 	d.node_health = node_health;
 	open_page(o, &d, &page);
-	r = access_follow_open(loop, supervisor, &access_follow);
+	r = refusal_lines_open(&d, kernel, &refusal_lines);
+	if (!r) {
+		refusal_lines_more(refusal_lines, &more);
+		r = access_follow_open(loop, supervisor, &more, &access_follow);
+	}
 	if (r)
 		return log_err(r, "follow the access log");
 	d.access_follow = access_follow;

@@ -23,6 +23,7 @@ enum {
 struct access_follow {
 	struct event_loop *loop;
 	struct supervisor *supervisor;
+	struct access_follow_more more;
 	struct event_timer turn; /* reads, and wakes those that wait */
 	int pipe[2];
 	bool follows, begun; /* proxies have been told; have all begun */
@@ -36,14 +37,19 @@ struct access_follow {
 	char part[LINE_MAX_BYTES + 1];
 };
 
+void access_follow_add(struct access_follow *f, const char *line)
+{
+	char **at = &f->lines[f->next % ACCESS_FOLLOW_LINES];
+
+	free(*at);
+	*at = line ? strdup(line) : NULL;
+	f->next++;
+}
+
 static void add_line(struct access_follow *f)
 {
-	char **line = &f->lines[f->next % ACCESS_FOLLOW_LINES];
-
 	f->part[f->len] = '\0';
-	free(*line);
-	*line = f->skips ? NULL : strdup(f->part);
-	f->next++;
+	access_follow_add(f, f->skips ? NULL : f->part);
 	f->len = 0;
 	f->skips = false;
 }
@@ -116,8 +122,10 @@ static void on_turn(void *arg)
 	struct access_follow *f = arg;
 
 	f->turns = false;
-	if (f->follows)
+	if (f->follows) {
 		read_some(f);
+		f->more.turn(f->more.arg, false);
+	}
 	wake(f);
 	if (f->waits)
 		f->looked_ms = clock_ms();
@@ -142,17 +150,21 @@ static int start(struct access_follow *f)
 		return -errno;
 	(void)fcntl(f->pipe[1], F_SETPIPE_SZ, ROOM); /* less will do */
 	f->follows = true;
+	f->more.turn(f->more.arg, true);
 	supervisor_follow(f->supervisor, f->pipe[1], on_begun, f);
 	return 0;
 }
 
-int access_follow_open(struct event_loop *loop, struct supervisor *s, struct access_follow **out)
+int access_follow_open(struct event_loop *loop, struct supervisor *s,
+		       const struct access_follow_more *more, struct access_follow **out)
 {
 	struct access_follow *f = calloc(1, sizeof(*f));
 	int r = f ? 0 : -ENOMEM;
 
 	if (!r) {
-		*f = (struct access_follow){ .loop = loop, .supervisor = s, .pipe = { -1, -1 } };
+		*f = (struct access_follow){
+			.loop = loop, .supervisor = s, .more = *more, .pipe = { -1, -1 }
+		};
 		r = event_timer_open(loop, &f->turn, on_turn, f);
 	}
 	if (r)

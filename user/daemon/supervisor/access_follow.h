@@ -8,6 +8,7 @@
  * read at a time than leaves the loop free for other work: what does not fit into the pipe
  * meanwhile proxies count as lost.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,8 +29,18 @@ struct access_wait {
 	uint64_t after, due_ms;
 };
 
-/* Borrows both. 0 or -errno. */
-int access_follow_open(struct event_loop *loop, struct supervisor *s, struct access_follow **out);
+/* What has more to tell than proxies. turn() is called again and again while something follows, the
+ * first time as that begins, and may call access_follow_add(). */
+struct access_follow_more {
+	void (*turn)(void *arg, bool first);
+	void *arg;
+};
+
+/* Borrows the first two. 0 or -errno. */
+int access_follow_open(struct event_loop *loop, struct supervisor *s,
+		       const struct access_follow_more *more, struct access_follow **out);
+/* One more line, without its end. */
+void access_follow_add(struct access_follow *f, const char *line);
 /* Nothing waits any more. Accepts NULL. */
 void access_follow_close(struct access_follow *f);
 

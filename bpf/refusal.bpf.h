@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef WEFT_REFUSAL_BPF_H
+#define WEFT_REFUSAL_BPF_H
+/*
+ * Telling `weft logs` which connections were refused. While nothing follows, the ring is full, and
+ * nothing is written.
+ */
+#include "maps.h"
+
+/* A place for one, to be handed over with tell_refusal(); NULL: none is free. */
+static __always_inline struct refusal_event *new_refusal(__u32 reason)
+{
+	struct refusal_event *e = bpf_ringbuf_reserve(&refusals, sizeof(*e), 0);
+
+	if (!e)
+		return NULL;
+	e->time = bpf_ktime_get_ns();
+	e->reason = reason;
+	e->cluster = 0;
+	return e;
+}
+
+/* weftd looks by itself: it is not woken. */
+static __always_inline void tell_refusal(struct refusal_event *e)
+{
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+}
+
+/* Of a packet's connection. */
+static __always_inline void tell_refused(const struct tuple *t, __u32 reason)
+{
+	struct refusal_event *e = new_refusal(reason);
+
+	if (!e)
+		return;
+	e->t = *t;
+	tell_refusal(e);
+}
+
+#endif
