@@ -157,7 +157,7 @@ expect_eq "IPv6" "$(ask -o /dev/null -w '%{http_code}' "http://[::1]:15020/metri
 expect_eq "by the node's address" "$(in_ns world curl -sS -o /dev/null -w '%{http_code}' "http://$(addr 4 node):15020/metrics")" 200
 
 say "while the event loop has other work"
-rules_many 3000 20 >"$TMP/many.yaml"
+rules_many 2000 10 >"$TMP/many.yaml"
 weft apply -f "$TMP/many.yaml" >"$TMP/applied" &
 applying=$!
 slowest=0

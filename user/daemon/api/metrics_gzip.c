@@ -167,8 +167,8 @@ static size_t least(size_t a, size_t b)
 /* `same`: how much of the line is as in the last one. */
 static void pack_line(struct metrics_gzip *g, const char *line, size_t len, size_t same)
 {
-	const char *last = g->last.bytes;
-	size_t last_len = g->last.size, i = 0, k = 0, next;
+	const char *last = g->last;
+	size_t last_len = g->last_len, i = 0, k = 0, next;
 
 	for (; i < len; same = common(line + i, last + k, least(len - i, last_len - k))) {
 		if (same >= WORTH_MIN && last_len + i - k <= DISTANCE_MAX) {
@@ -204,10 +204,17 @@ static void add_crc(struct metrics_gzip *g, const char *line, size_t len, size_t
 	g->size += (uint32_t)len;
 }
 
-static int keep_line(struct metrics_gzip *g, const char *line, size_t len)
+/* What it points to is the caller's. */
+static int keep_last(struct metrics_gzip *g)
 {
-	g->last.size = 0;
-	return buffer_add(&g->last, line, len);
+	int r;
+
+	if (g->last == g->kept.bytes)
+		return 0;
+	g->kept.size = 0;
+	r = buffer_add(&g->kept, g->last, g->last_len);
+	g->last = g->kept.bytes;
+	return r;
 }
 
 int metrics_gzip_add(struct metrics_gzip *g, const char *lines, size_t size)
@@ -218,14 +225,15 @@ int metrics_gzip_add(struct metrics_gzip *g, const char *lines, size_t size)
 	while (!r && lines < end) {
 		const char *newline = memchr(lines, '\n', (size_t)(end - lines));
 		size_t len = (size_t)((newline ? newline + 1 : end) - lines);
-		size_t same = common(lines, g->last.bytes, least(len, g->last.size));
+		size_t same = common(lines, g->last, least(len, g->last_len));
 
 		pack_line(g, lines, len, same);
 		add_crc(g, lines, len, same);
-		r = keep_line(g, lines, len);
+		g->last = lines;
+		g->last_len = len;
 		lines += len;
 	}
-	return r;
+	return r ? r : keep_last(g);
 }
 
 int metrics_gzip_begin(struct metrics_gzip *g)
@@ -236,10 +244,10 @@ int metrics_gzip_begin(struct metrics_gzip *g)
 	if (!r)
 		r = buffer_add(&g->out, header, sizeof(header));
 	if (!r)
-		r = buffer_add(&g->last, "", 1);
+		r = buffer_add(&g->kept, "", 1);
 	if (r)
 		return r;
-	g->last.size = 0;
+	g->last = g->kept.bytes;
 	make_codes(g);
 	put_bits(g, 1, 1); /* the last block, */
 	put_bits(g, 1, 2); /* by the fixed codes */
@@ -263,5 +271,5 @@ int metrics_gzip_end(struct metrics_gzip *g)
 void metrics_gzip_free(struct metrics_gzip *g)
 {
 	buffer_free(&g->out);
-	buffer_free(&g->last);
+	buffer_free(&g->kept);
 }

@@ -14,8 +14,10 @@ enum { GZIP_SYMBOLS = 288 };
 
 /* Zero-initialise; free with metrics_gzip_free(). */
 struct metrics_gzip {
-	struct buffer out;  /* what has been packed: the caller's to take and to empty */
-	struct buffer last; /* the line before */
+	struct buffer out; /* what has been packed: the caller's to take and to empty */
+	const char *last;  /* the line before */
+	size_t last_len;
+	struct buffer kept; /* a copy of it, between two calls */
 	uint64_t bits;	    /* that do not make a byte yet, the first one lowest */
 	unsigned bit_count;
 	uint32_t crc, size; /* of what was packed */

@@ -75,6 +75,7 @@ static const char *name_of(const struct names *n, __u32 id)
 /* A pass over the rows in use. */
 struct rows {
 	const struct http_traffic *all;
+	const bool *skip; /* of each whether it is left out; NULL: none is */
 	struct http_traffic row;
 	__u32 next;
 	bool end;
@@ -86,7 +87,7 @@ static int next_row(struct rows *r)
 	while (r->all && !r->end && r->next < TRAFFIC_HTTP_ROWS) {
 		__u32 i = r->next++;
 
-		if (traffic_http_read(r->all, i, &r->row, &r->end))
+		if (!(r->skip && r->skip[i]) && traffic_http_read(r->all, i, &r->row, &r->end))
 			return (int)i;
 	}
 	return -1;
@@ -94,11 +95,9 @@ static int next_row(struct rows *r)
 
 static void want_names(struct metrics_source *s)
 {
-	struct rows rows = { .all = traffic_http_rows(s->kernel) };
+	struct rows rows = { .all = traffic_http_rows(s->kernel), .skip = s->placed };
 
-	for (int i; (i = next_row(&rows)) >= 0;) {
-		if (s->placed[i])
-			continue;
+	while (next_row(&rows) >= 0) {
 		want(&s->peers, rows.row.key.source);
 		want(&s->peers, rows.row.key.destination);
 		want(&s->clusters, rows.row.key.cluster);
@@ -113,8 +112,8 @@ static int place_row(struct metrics_source *s, int i, const struct http_traffic 
 	struct traffic t;
 	int r;
 
-	if (s->placed[i] || !is_known(&s->peers, key->source) ||
-	    !is_known(&s->peers, key->destination) || !is_known(&s->clusters, key->cluster))
+	if (!is_known(&s->peers, key->source) || !is_known(&s->peers, key->destination) ||
+	    !is_known(&s->clusters, key->cluster))
 		return 0;
 	traffic_of_http(row, name_of(&s->peers, key->source), name_of(&s->peers, key->destination),
 			name_of(&s->clusters, key->cluster), &texts, &t);
@@ -125,7 +124,7 @@ static int place_row(struct metrics_source *s, int i, const struct http_traffic 
 
 static int place_rows(struct metrics_source *s)
 {
-	struct rows rows = { .all = traffic_http_rows(s->kernel) };
+	struct rows rows = { .all = traffic_http_rows(s->kernel), .skip = s->placed };
 	int r = 0;
 
 	for (int i; !r && (i = next_row(&rows)) >= 0;)
