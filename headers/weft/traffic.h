@@ -43,8 +43,7 @@ struct traffic_histogram {
 
 enum traffic_reporters {
 	TRAFFIC_SOURCE = 1,	 /* the caller is a pod of the mesh, or came through a Gateway */
-	TRAFFIC_DESTINATION = 2, /* the endpoint is a pod of the mesh that has got the request, and
-				  * no other weft-proxy tells of it as its destination */
+	TRAFFIC_DESTINATION = 2, /* the endpoint is a pod of the mesh, and has got the request */
 };
 
 enum traffic_security {

@@ -332,7 +332,7 @@ Test(proxy_traffic_requests, an_endpoint_outside_the_mesh_has_the_callers_side_o
 	want_row(key, "", 1);
 }
 
-Test(proxy_traffic_requests, from_a_weft_proxy_that_has_counted_the_callers_side)
+Test(proxy_traffic_requests, by_mutual_tls_from_outside_or_from_a_weft_proxy_that_has_counted)
 {
 	struct http_traffic_key key = reached(200);
 

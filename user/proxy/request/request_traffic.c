@@ -16,12 +16,12 @@ struct http_traffic_key traffic_key(const struct plan *p, const struct traffic_e
 					.cluster = t->cluster,
 					.security = TRAFFIC_SECURITY_UNKNOWN };
 
-	key.reporters = t->mutual ? TRAFFIC_DESTINATION : t->reporters;
+	key.reporters = t->mutual ? 0 : t->reporters;
 	if (end->reached)
 		key.security = end->mutual ? TRAFFIC_MUTUAL_TLS : TRAFFIC_PLAIN;
 	if (t->mutual)
 		key.security = TRAFFIC_MUTUAL_TLS;
-	if (end->reached && end->in_mesh && !end->mutual)
+	if (end->reached && end->in_mesh)
 		key.reporters |= TRAFFIC_DESTINATION;
 	return key;
 }

@@ -95,7 +95,7 @@ struct plan_traffic {
 	uint32_t cluster;    /* stable id; 0: none was chosen */
 	struct h1_span host; /* then, as struct http_traffic has it; as long as the plan */
 	uint8_t reporters;   /* enum traffic_reporters, without the endpoint's */
-	bool mutual;	     /* it came by mutual TLS: only the endpoint's side tells of it */
+	bool mutual;	     /* it came by mutual TLS: who calls is no pod that is known */
 	bool uncounted;	     /* another weft-proxy has counted it */
 };
 

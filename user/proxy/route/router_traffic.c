@@ -64,22 +64,24 @@ static bool is_gateways(const struct router_plan *p)
 	       !memcmp(account.at, GATEWAY_ACCOUNT, account.len);
 }
 
-/* A pod of this node is called by its own address. What a weft-proxy of another node has sent in
- * clear was counted there, from both sides. */
+/*
+ * A pod of this node is called by its own address. What the weft-proxy of another node has sent was
+ * counted there, for both sides: only there it is known whether there are requests in it. In clear
+ * it may have been the kernel that has steered a connection here.
+ */
 static void inbound(const struct router_plan *p, const struct route_ask *ask, bool known,
 		    struct plan_traffic *out)
 {
-	const struct http_snapshot *s = p->version->snapshot;
 	const bool mutual = ask->tls && ask->tls->mutual;
+	const bool here = is_of_node(p->version->snapshot, &p->client);
 
 	out->host = h1(service_at(p));
 	out->mutual = mutual;
-	if (mutual && !known && is_gateways(p))
-		out->source = s->header->gateway_peer;
-	if (mutual || !known || is_of_node(s, &p->client))
+	if (here)
 		return;
 	out->reporters = 0;
-	out->uncounted = came_by_proxy(ask->request);
+	if (known || (mutual && is_gateways(p)))
+		out->uncounted = mutual || came_by_proxy(ask->request);
 }
 
 void router_traffic(const struct router_plan *p, const struct hs_source *row,

@@ -125,15 +125,18 @@ static bool look_at_next(struct traffic_rows *r, const struct http_traffic_key *
 			 const char *host, size_t len)
 {
 	struct http_traffic *row = row_at(r, r->known);
+	uint32_t state;
 
 	if (r->known == ROWS || row_map_reach(&r->map, r->known))
 		return false;
-	if (state_of(row) == TRAFFIC_FREE && !key)
+	state = state_of(row);
+	if (state == TRAFFIC_FREE && !key)
 		return false;
-	/* Another process may be faster. */
-	if (state_of(row) == TRAFFIC_FREE)
-		claim(row, key, host, len);
-	if (state_of(row) == TRAFFIC_TAKEN)
+	if (state == TRAFFIC_FREE) {
+		claim(row, key, host, len); /* unless another process is faster */
+		state = state_of(row);
+	}
+	if (state == TRAFFIC_TAKEN)
 		know(r, r->known);
 	r->known++;
 	return true;
