@@ -151,7 +151,7 @@ shifted() {
 }
 
 delayed() {
-	rules virtual-service-all-v1
+	rules virtual-service-reviews-test-v2
 	rules virtual-service-ratings-test-delay
 	wait_until 20 node_has ratings 'delay 7 s \(100 %\) if .*jason'
 	expect_match "the delay" "$(on_node ratings)" 'delay 7 s \(100 %\) if .*end-user.*jason'
