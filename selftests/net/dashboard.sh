@@ -161,7 +161,7 @@ delayed() {
 
 broken() {
 	rules_subsets details v1 "$(printf 'connectionPool:\n  tcp: {maxConnections: 1}\n  http: {http1MaxPendingRequests: 1, maxRequestsPerConnection: 1}\n')" | apply
-	http_load_start sleep "$TMP/load" "$(vip 4 22)" 9080 -p /details/0 -d 60 -c 4
+	http_load_start sleep "$TMP/load" "$(vip 4 22)" 9080 -p /details/0 -d 600 -c 4
 	seen "sleep > details" 'fail .*limit reached.*\(bad\)'
 	shot page-breaker
 }
