@@ -52,7 +52,7 @@ export class Graph {
 		this.canvas = find("canvas");
 		this.cy = cytoscape({
 			container: this.canvas, style: style(), layout: { name: "preset" }, minZoom: 0.05, maxZoom: 3, autoungrabify: true,
-			boxSelectionEnabled: false, pixelRatio: Math.min(window.devicePixelRatio, 2), textureOnViewport: false,
+			boxSelectionEnabled: false, pixelRatio: Math.min(window.devicePixelRatio, 2), textureOnViewport: true,
 		});
 		this.drawn = new Map(); // id -> what was drawn last
 		this.cy.on("tap", "node, edge", (event) => this.open(event.target));
