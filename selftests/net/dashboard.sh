@@ -151,7 +151,7 @@ shifted() {
 }
 
 delayed() {
-	rules virtual-service-all-v1
+	rules virtual-service-reviews-test-v2
 	rules virtual-service-ratings-test-delay
 	wait_until 20 node_has ratings 'delay 7 s \(100 %\) if .*jason'
 	expect_match "the delay" "$(on_node ratings)" 'delay 7 s \(100 %\) if .*end-user.*jason'
@@ -161,7 +161,7 @@ delayed() {
 
 broken() {
 	rules_subsets details v1 "$(printf 'connectionPool:\n  tcp: {maxConnections: 1}\n  http: {http1MaxPendingRequests: 1, maxRequestsPerConnection: 1}\n')" | apply
-	http_load_start sleep "$TMP/load" "$(vip 4 22)" 9080 -p /details/0 -d 60 -c 4
+	http_load_start sleep "$TMP/load" "$(vip 4 22)" 9080 -p /details/0 -d 600 -c 4
 	seen "sleep > details" 'fail .*limit reached.*\(bad\)'
 	shot page-breaker
 }

@@ -111,10 +111,13 @@ bool page_host_allowed(const char *host)
 /* ---- answers ---- */
 
 /* Nothing but what comes from here is loaded, nothing is run that stands in the page itself. */
+static const char content_policy[] =
+	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 static const char *const headers[] = {
 	"Content-Security-Policy",
-	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+	content_policy,
 	"X-Content-Type-Options",
 	"nosniff",
 	"X-Frame-Options",

@@ -52,7 +52,7 @@ export class Graph {
 		this.canvas = find("canvas");
 		this.cy = cytoscape({
 			container: this.canvas, style: style(), layout: { name: "preset" }, minZoom: 0.05, maxZoom: 3, autoungrabify: true,
-			boxSelectionEnabled: false, pixelRatio: Math.min(window.devicePixelRatio, 2), textureOnViewport: false,
+			boxSelectionEnabled: false, pixelRatio: Math.min(window.devicePixelRatio, 2), textureOnViewport: true,
 		});
 		this.drawn = new Map(); // id -> what was drawn last
 		this.cy.on("tap", "node, edge", (event) => this.open(event.target));
@@ -137,7 +137,7 @@ export class Graph {
 		const lines = [];
 		const weights = edge.cluster ? this.mesh.weights(edge.cluster).filter((w) => w.weight < 100 || w.conditions) : [];
 		for (const w of weights.slice(0, 2)) {
-			const on = w.conditions.length > 34 ? `${w.conditions.slice(0, 33)}…` : w.conditions;
+			const words = w.conditions.replace(/^header /, ""), on = words.length > 26 ? `${words.slice(0, 25)}…` : words;
 			lines.push(`${w.weight} %${on ? ` if ${on}` : ""}`);
 		}
 		if (edge.protocol === "tcp") lines.push(`${number(edge.open)} open · ${bytes(edge.in + edge.out)}/s`);

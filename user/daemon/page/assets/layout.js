@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where nodes stand: a box for each namespace, in it callers to the left of what they call. The same mesh always looks the same.
 
-const COLUMN = 225, ROW = 96, GAP = 90, MOST_ROWS = 14;
+const COLUMN = 250, ROW = 100, GAP = 90, MOST_ROWS = 14;
 
 // The longest way from a node without callers, as far as edges do not go round.
 function ranks(nodes, outOf) {
