@@ -88,7 +88,7 @@ chmod +x "$TMP/bin/weft-proxy"
 kill -9 "$fourth"
 # Each start is a process that has, for a moment, everything open that weftd has: connections of the CLI, too.
 status=0
-timeout 4 bash -c 'while "$0" --run-dir "$1" status >/dev/null; do :; done' "$OUT/weft" "$TMP/run" || status=$?
+timeout 4 bash -c 'while "$0" --run-dir "$1" status -o json >/dev/null; do :; done' "$OUT/weft" "$TMP/run" || status=$?
 expect_eq "weftd answers all the while, until timeout ends it" $status 124
 expect_eq "and afterwards" "$(timeout 5 "$OUT/weft" --run-dir "$TMP/run" status -o json | jq .ready)" true
 # At once, and after 10, 20, 40, 80, 160, 320, 640, 1000, 1000 ms.
