@@ -7,16 +7,6 @@
 
 UPGRADES=$(rounds 10 3)
 
-# The agent's image under another name, with a weft-proxy that has bytes of its own: what stripping leaves.
-image_with_other_proxy() {
-	local dir=$IMAGES/other
-	mkdir "$dir"
-	cp "$OUT/weftd" "$OUT/weft" "$dir/"
-	objcopy --add-section other=<(echo other) "$OUT/weft-proxy" "$dir/weft-proxy"
-	IMAGE_NAME=weft.test/weft "$ROOT/packaging/image" "$dir" 3 "$IMAGES/weft-3.tar" >/dev/null
-	rm -r "$dir"
-}
-
 # agents TAG SECURITY: one on each node, replaced at the same time; ready when it returns. What kubectl has set of them since is taken over.
 agents() {
 	weft_manifest generate "${WEFT_ALONE[@]}" "image=weft.test/weft:$1" "securityContext=$2" updateStrategy.maxUnavailable=100% |

@@ -261,7 +261,8 @@ app_aliases() {
 	done
 }
 
-# app_deployment NODE NAME APP VERSION PORT|'' COMMAND...: one pod on that node, ready once its port takes connections
+# app_deployment NODE NAME APP VERSION PORT|'' COMMAND...: one pod on that node, of the account $ACCOUNT if that is set; ready once its
+# port takes connections
 app_deployment() {
 	local probe=
 	[ -z "$5" ] || probe="readinessProbe: {tcpSocket: {port: $5}, periodSeconds: 1}"
@@ -276,6 +277,7 @@ app_deployment() {
 	    metadata: {labels: {app: $3, version: $4}}
 	    spec:
 	      nodeSelector: {kubernetes.io/hostname: $1}
+	      serviceAccountName: ${ACCOUNT:-default}
 	      terminationGracePeriodSeconds: 1
 	      hostAliases: [$(app_aliases)]
 	      containers:
@@ -354,6 +356,16 @@ weft_images() {
 	for tag; do
 		IMAGE_NAME=weft.test/weft "$ROOT/packaging/image" "$OUT" "$tag" "$IMAGES/weft-$tag.tar" >/dev/null
 	done
+}
+
+# image_with_other_proxy: the agent's image as weft.test/weft:3, with a weft-proxy that has bytes of its own: what stripping leaves.
+image_with_other_proxy() {
+	local dir=$IMAGES/other
+	mkdir "$dir"
+	cp "$OUT/weftd" "$OUT/weft" "$dir/"
+	objcopy --add-section other=<(echo other) "$OUT/weft-proxy" "$dir/weft-proxy"
+	IMAGE_NAME=weft.test/weft "$ROOT/packaging/image" "$dir" 3 "$IMAGES/weft-3.tar" >/dev/null
+	rm -r "$dir"
 }
 
 # weft_manifest VERB [VALUE...]: `weft manifest`, as an administrator of the cluster

@@ -13,7 +13,7 @@ declare -A INPUT
 node_up
 kube_up
 "$OUT/weft" manifest generate |
-	awk 'BEGIN { RS = "---\n" } /\nkind: (Namespace|ServiceAccount|ClusterRole|ClusterRoleBinding|Role|RoleBinding)\n/ { print "---\n" $0 }' \
+	awk 'BEGIN { RS = "---\n" } /\nkind: (Namespace|ServiceAccount|Secret|ConfigMap|ClusterRole|ClusterRoleBinding|Role|RoleBinding)\n/ { print "---\n" $0 }' \
 		>"$TMP/rights.yaml"
 kube apply -f "$TMP/rights.yaml" >/dev/null
 for node in node-a node-b node-c; do
@@ -116,6 +116,9 @@ fate() { api "$CSRS/$1" | jq -r '.status.conditions[0] | "\(.type) \(.message)"'
 is_fate() { [ "$(fate "$1")" = "$2" ]; }
 wait_until 30 is_fate stranger "Denied it is not asked for by an agent's account"
 row "a stranger's request" "$(fate stranger)" "Denied it is not asked for by an agent's account"
+row "an agent's account and other Secrets" "$(for verb in create get list update delete; do
+	kube auth can-i "$verb" secrets -n weft-system --as system:serviceaccount:weft-system:weft 2>/dev/null || true
+done | xargs)" "no no no no no"
 row "a pod's account and the CA" "$(kube auth can-i get secrets/weft-ca -n weft-system --as system:serviceaccount:shop:cart 2>/dev/null || true)" no
 
 # ---- the one that signs dies ----

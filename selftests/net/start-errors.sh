@@ -28,9 +28,8 @@ refused "no bpffs" 'bpffs|BPF file system|not mounted|mount' \
 	"${in_node[@]}" "$OUT/weftd" "${options[@]}" --bpffs "$TMP/nowhere/weft"
 refused "unknown interface" 'nosuch0' \
 	"${in_node[@]}" "$OUT/weftd" "${options[@]}" --nic nosuch0
-ip_in node <<<"tuntap add tun0 mode tun"
-refused "an interface without Ethernet frames" 'tun0: is not an Ethernet interface' \
-	"${in_node[@]}" "$OUT/weftd" "${options[@]}" --nic nic0,tun0
+refused "an interface that is no NIC" 'lo: its packets are neither Ethernet frames nor bare IP' \
+	"${in_node[@]}" "$OUT/weftd" "${options[@]}" --nic auto,nic0,lo
 
 weftd_start
 refused "second daemon" 'running|in use|another|second|already' "${in_node[@]}" "$OUT/weftd" "${options[@]}"

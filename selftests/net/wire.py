@@ -18,10 +18,8 @@ VERSIONS = 43  # supported_versions, RFC 8446 4.2.1
 TLS13 = b"\x03\x04"
 
 
-def frame(data):
+def segment_of(kind, ip):
     """(source, destination, sequence number, payload, whether it is a SYN) of a TCP segment; None: it is none."""
-    kind = struct.unpack("!H", data[12:14])[0]
-    ip = data[14:]
     if kind == 0x0800 and ip[9] == 6:
         head, end, src, dst = (ip[0] & 15) * 4, struct.unpack("!H", ip[2:4])[0], ip[12:16], ip[16:20]
     elif kind == 0x86DD and ip[6] == 6:
@@ -85,7 +83,7 @@ def is_tls13(data):
 
 def main(device, *ports):
     wanted = set(map(int, ports))
-    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))  # also where there are no frames
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 20)
     sock.bind((device, 0))
     ended = []
@@ -95,12 +93,12 @@ def main(device, *ports):
     print("listening", flush=True)
     while True:
         try:
-            data = sock.recv(1 << 17)
+            data, at = sock.recvfrom(1 << 17)
         except TimeoutError:
             if ended:
                 break
             continue
-        segment = frame(data)
+        segment = segment_of(at[1], data)
         if not segment or not wanted & {segment[0][1], segment[1][1]}:
             continue
         src, dst, seq, payload, syn = segment

@@ -338,6 +338,52 @@ Test(cluster_ca, one_that_is_missing_is_made_and_its_root_told_to_all)
 	server_close(&s);
 }
 
+/* As the manifest has it. */
+static json_t *empty_object(struct server *s, const char *name)
+{
+	return versioned(s, json_pack("{s:{s:s, s:{s:s}}}", "metadata", "name", name, "labels",
+				      "app.kubernetes.io/managed-by", "weft"));
+}
+
+static void expect_label(const json_t *object)
+{
+	const json_t *labels = json_object_get(json_object_get(object, "metadata"), "labels");
+
+	cr_expect_str_eq(json_get_text(labels, "app.kubernetes.io/managed-by", ""), "weft");
+}
+
+Test(cluster_ca, what_the_manifest_has_made_is_filled)
+{
+	_cleanup_free_ char *chain = NULL;
+	struct identity_ca told;
+	struct server s;
+
+	server_open(&s);
+	s.secret = empty_object(&s, "weft-ca");
+	s.map = empty_object(&s, "weft-ca-root");
+	cluster_ca_hold(s.ca, true);
+	pass(&s, 0);
+	cr_expect(s.is_ready);
+	cr_expect_eq(s.secrets_made, 0);
+	cr_expect(*json_get_text(json_object_get(s.secret, "data"), "ca.key", ""));
+	expect_label(s.secret);
+	expect_label(s.map);
+	ask(&s, "a", AGENTS, "node-a", SHOP);
+	pass(&s, 0);
+	chain = certificate(&s, "a");
+	cr_expect(is_signed_by(chain, roots(&s)));
+	/* One that has been emptied is as one that is gone. */
+	json_decref(s.secret);
+	s.secret = empty_object(&s, "weft-ca");
+	pass(&s, 31000);
+	pass(&s, 6000);
+	cr_expect_null(json_object_get(s.secret, "data"));
+	cluster_ca_tell(s.ca, &told);
+	cr_expect(told.problem && strstr(told.problem, "the Secret weft-ca: is gone"), "%s",
+		  told.problem);
+	server_close(&s);
+}
+
 Test(cluster_ca, a_node_gets_certificates_of_its_own_pods_alone)
 {
 	static const struct {

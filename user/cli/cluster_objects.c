@@ -15,6 +15,8 @@ const struct cluster_kind cluster_kinds[] = {
 	{ "apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions",
 	  false },
 	{ "v1", "ServiceAccount", "serviceaccounts", true },
+	{ "v1", "Secret", "secrets", true },
+	{ "v1", "ConfigMap", "configmaps", true },
 	{ RBAC, "ClusterRole", "clusterroles", false },
 	{ RBAC, "ClusterRoleBinding", "clusterrolebindings", false },
 	{ RBAC, "Role", "roles", true },

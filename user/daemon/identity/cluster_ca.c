@@ -210,9 +210,8 @@ static int read_secret(const json_t *data, struct ca **out, char problem[CA_PROB
 	return r;
 }
 
-static void take_secret(struct cluster_ca *c, const char *body, size_t size)
+static void take_secret(struct cluster_ca *c, const json_t *secret)
 {
-	_cleanup_json_ json_t *secret = json_loadb(body, size, 0, NULL);
 	char problem[CA_PROBLEM_MAX] = "can't be read: out of memory";
 	struct ca *ca = NULL;
 
@@ -232,12 +231,14 @@ static void made_secret(void *arg, long status, const char *body, size_t size, c
 
 	if (!answers_step(c, STEP_SECRET))
 		return;
-	if (status == 201)
+	if (status == 200 || status == 201)
 		log_info("a CA is made for the cluster: the Secret %s/" CLUSTER_CA_SECRET,
 			 c->o.namespace);
 	else if (status != 409) /* another one was faster: what it has made is read */
-		fail(c, "the Secret " CLUSTER_CA_SECRET " can't be made", status, body, size,
-		     error);
+		fail(c,
+		     "the Secret " CLUSTER_CA_SECRET
+		     " can't be written (the manifest has an empty one: apply it again)",
+		     status, body, size, error);
 }
 
 static json_t *object_json(const struct cluster_ca *c, const char *kind, const char *name)
@@ -246,19 +247,22 @@ static json_t *object_json(const struct cluster_ca *c, const char *kind, const c
 			 "namespace", c->o.namespace, "name", name);
 }
 
-/* NULL when out of memory. */
-static json_t *secret_json(const struct cluster_ca *c, const char *cert, const char *key)
+/* `was`: as in write_secret(). NULL when out of memory. */
+static json_t *secret_json(const struct cluster_ca *c, const json_t *was, const char *cert,
+			   const char *key)
 {
-	json_t *secret = object_json(c, "Secret", CLUSTER_CA_SECRET);
+	json_t *secret = was ? json_deep_copy(was) : object_json(c, "Secret", CLUSTER_CA_SECRET);
 
-	json_object_set_new(secret, "type", json_string("Opaque"));
 	json_object_set_new(secret, "stringData",
 			    json_pack("{s:s, s:s, s:s}", "ca.crt", cert, "ca.key", key,
 				      "root-cert.pem", cert));
 	return secret;
 }
 
-static void make_secret(struct cluster_ca *c)
+/* With a CA that is made here. `was`: the empty one that is there, this version of it; NULL: none
+ * is.
+ */
+static void write_secret(struct cluster_ca *c, const json_t *was)
 {
 	_cleanup_free_ char *cert = NULL;
 	char path[URL_MAX], *key = NULL;
@@ -267,24 +271,33 @@ static void make_secret(struct cluster_ca *c)
 		fail(c, "a CA can't be made", 0, NULL, 0, "OpenSSL fails");
 		return;
 	}
-	path_of(c, "secrets", "", path);
-	send_step(c, "POST", path, secret_json(c, cert, key), made_secret);
+	path_of(c, "secrets", was ? CLUSTER_CA_SECRET : "", path);
+	send_step(c, was ? "PUT" : "POST", path, secret_json(c, was, cert, key), made_secret);
 	secret_free(key);
+}
+
+/* The one that the manifest has made, or none. */
+static void fill_secret(struct cluster_ca *c, const json_t *was)
+{
+	if (c->ca) /* another one would be a stranger to all certificates */
+		fail(c, "the Secret " CLUSTER_CA_SECRET, 0, NULL, 0,
+		     "is gone: its CA signs on, until this agent ends: put it back");
+	else
+		write_secret(c, was);
 }
 
 static void got_secret(void *arg, long status, const char *body, size_t size, const char *error)
 {
 	struct cluster_ca *c = arg;
+	_cleanup_json_ json_t *secret = NULL;
 
 	if (!answers_step(c, STEP_SECRET))
 		return;
-	if (status == 404 && c->ca) /* another one would be a stranger to all certificates */
-		fail(c, "the Secret " CLUSTER_CA_SECRET, 0, NULL, 0,
-		     "is gone: its CA signs on, until this agent ends; then another one is made");
-	else if (status == 404)
-		make_secret(c);
+	secret = status == 200 ? json_loadb(body, size, 0, NULL) : NULL;
+	if (status == 404 || (secret && !json_object_size(json_object_get(secret, "data"))))
+		fill_secret(c, secret);
 	else if (status == 200)
-		take_secret(c, body, size);
+		take_secret(c, secret);
 	else
 		fail(c, "the Secret " CLUSTER_CA_SECRET " can't be read", status, body, size,
 		     error);
@@ -346,18 +359,12 @@ static char *roots_to_tell(const struct cluster_ca *c, const json_t *data, int64
 		       : out;
 }
 
-/* `was`: the one that is there; NULL: none is. */
+/* `was`: the one that is there, this version of it; NULL: none is. */
 static void write_roots(struct cluster_ca *c, const json_t *was, const char *roots, int64_t since)
 {
-	char text[32];
-	json_t *map = object_json(c, "ConfigMap", CLUSTER_CA_ROOTS);
-	const char *version =
-		json_get_text(json_object_get(was, "metadata"), "resourceVersion", "");
-	char path[URL_MAX];
+	json_t *map = was ? json_deep_copy(was) : object_json(c, "ConfigMap", CLUSTER_CA_ROOTS);
+	char path[URL_MAX], text[32];
 
-	if (*version)
-		json_object_set_new(json_object_get(map, "metadata"), "resourceVersion",
-				    json_string(version));
 	snprintf(text, sizeof(text), "%lld", (long long)since);
 	json_object_set_new(map, "data",
 			    json_pack("{s:s, s:s, s:s}", CLUSTER_CA_ROOTS_KEY, roots,

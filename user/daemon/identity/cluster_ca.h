@@ -3,11 +3,12 @@
 #define WEFT_DAEMON_IDENTITY_CLUSTER_CA_H
 /*
  * The CA of a cluster, which the one agent has that holds the Lease weft-ca: its key is in the
- * Secret weft-ca, made where there is none, its roots go into the ConfigMap weft-ca-root for all
- * agents; behind them those of the CA before it, as long as certificates of that one may be in use.
- * It approves and signs CertificateSigningRequests (certificates.k8s.io/v1) for the signer
- * weft.dev/workload: only those of the agents' own account, whose token the API server has bound to
- * a node that runs a pod of the mesh with the identity that is asked for. Others it denies.
+ * Secret weft-ca, which it fills where it is empty, or makes where it may, its roots go into the
+ * ConfigMap weft-ca-root for all agents; behind them those of the CA before it, as long as
+ * certificates of that one may be in use. It approves and signs CertificateSigningRequests
+ * (certificates.k8s.io/v1) for the signer weft.dev/workload: only those of the agents' own account,
+ * whose token the API server has bound to a node that runs a pod of the mesh with the identity that
+ * is asked for. Others it denies.
  */
 #include "daemon/identity/identity.h"
 #include "daemon/source/lease.h"

@@ -348,18 +348,21 @@ static void take_roots(struct cluster_signer *s, const char *roots)
 		identities_renew_within(s->ids, RENEW_LEAST_MS, RENEW_MOST_MS);
 }
 
-/* Roots whose ConfigMap is gone are believed as before: it is made anew. */
+/* Roots whose ConfigMap is gone, or empty, are believed as before: it is filled anew. The manifest
+ * makes an empty one. */
 static void roots_events(void *arg, const struct informer_event *events, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		_cleanup_json_ json_t *map = NULL;
+		const char *roots;
 
 		if (events[i].change != INFORMER_PUT ||
 		    strcmp(events[i].name, CLUSTER_CA_ROOTS) != 0)
 			continue;
 		map = json_loadb(events[i].json, events[i].size, 0, NULL);
-		take_roots(arg,
-			   json_get_text(json_object_get(map, "data"), CLUSTER_CA_ROOTS_KEY, ""));
+		roots = json_get_text(json_object_get(map, "data"), CLUSTER_CA_ROOTS_KEY, "");
+		if (*roots)
+			take_roots(arg, roots);
 	}
 }
 

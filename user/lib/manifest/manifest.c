@@ -72,6 +72,7 @@ static void print_daemon_set(const struct values *v, FILE *out)
 	print_text(v, manifest_container, out);
 	print_given(v, VALUE_WORKERS, manifest_workers, out);
 	print_given(v, VALUE_DNS, manifest_dns, out);
+	print_given(v, VALUE_NIC, manifest_nic, out);
 	print_text(v, manifest_environment, out);
 	print_api_server(v, out);
 	print_text(v, manifest_probes, out);

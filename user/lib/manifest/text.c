@@ -131,14 +131,12 @@ const char manifest_rights[] =
 	"  resources: [leases]\n"
 	"  resourceNames: [weft, weft-ca]\n"
 	"  verbs: [get, update]\n"
-	"# The CA of workloads' certificates: its key, read by the agent that signs, and the roots, for all.\n"
-	"- apiGroups: [\"\"]\n"
-	"  resources: [secrets, configmaps]\n"
-	"  verbs: [create]\n"
+	"# The CA of workloads' certificates: its key, for the agent that signs, and the roots, for all. Both objects are below: no\n"
+	"# agent may make others.\n"
 	"- apiGroups: [\"\"]\n"
 	"  resources: [secrets]\n"
 	"  resourceNames: [weft-ca]\n"
-	"  verbs: [get]\n"
+	"  verbs: [get, update]\n"
 	"- apiGroups: [\"\"]\n"
 	"  resources: [configmaps]\n"
 	"  resourceNames: [weft-ca-root]\n"
@@ -159,6 +157,21 @@ const char manifest_rights[] =
 	"  name: weft\n"
 	"  namespace: weft-system\n"
 	"---\n"
+	"# Filled by the first agent that signs, unless a CA has been put there.\n"
+	"apiVersion: v1\n"
+	"kind: Secret\n"
+	"metadata:\n"
+	"  name: weft-ca\n"
+	"  namespace: weft-system\n"
+	"  labels:\n"
+	"${labels}---\n"
+	"apiVersion: v1\n"
+	"kind: ConfigMap\n"
+	"metadata:\n"
+	"  name: weft-ca-root\n"
+	"  namespace: weft-system\n"
+	"  labels:\n"
+	"${labels}---\n"
 	"# Certificates of Gateways (credentialName) are where the gateway's Service is.\n"
 	"apiVersion: rbac.authorization.k8s.io/v1\n"
 	"kind: Role\n"
@@ -266,6 +279,10 @@ const char manifest_workers[] =
 const char manifest_dns[] =
 	"        - --dns\n"
 	"        - \"${dns}\"\n";
+
+const char manifest_nic[] =
+	"        - --nic\n"
+	"        - \"${nic}\"\n";
 
 const char manifest_environment[] =
 	"        env:\n"

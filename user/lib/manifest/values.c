@@ -14,6 +14,7 @@
 
 enum {
 	PATH_ROOM = 256,
+	PATTERN_ROOM = 64,
 	PORT_MAX = 65535,
 	WORKERS_MAX = 64,
 	DRAIN_MAX_S = 86400,
@@ -89,6 +90,8 @@ const struct value_info value_infos[VALUE_MAX] = {
 	[VALUE_DNS] = { "dns", "", .type = VALUE_ADDRESS, .optional = true,
 			.help = "the DNS server that is asked for the names of rules (the "
 				"node's)" },
+	[VALUE_NIC] = { "nic", "", .type = VALUE_INTERFACES, .optional = true,
+			.help = "the nodes' interfaces to the outside (found by each agent)" },
 	[VALUE_CERT_TTL] = { "workloadCertTTL", "24h", .type = VALUE_DURATION,
 			     .min = CERT_TTL_MIN_S, .max = CERT_TTL_MAX_S,
 			     .help = "how long a workload's certificate is good for" },
@@ -182,6 +185,26 @@ static bool is_host(const char *s)
 	return is_address(s) || is_dns_name(s);
 }
 
+/* Whether it is one of a list that --nic takes; nothing that YAML would read otherwise. */
+static bool is_interface(const char *s, size_t len)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789._-@:*?[]!";
+
+	return len && len < PATTERN_ROOM && strspn(s, plain) >= len;
+}
+
+static bool are_interfaces(const char *s)
+{
+	for (size_t len;; s += len + 1) {
+		len = strcspn(s, ",");
+		if (!is_interface(s, len))
+			return false;
+		if (!s[len])
+			return true;
+	}
+}
+
 static bool is_number(const char *s, int min, int max)
 {
 	char *end;
@@ -255,6 +278,9 @@ static bool is_wrong(const struct value_info *info, const char *s, char *what, s
 	case VALUE_ADDRESS:
 		snprintf(what, size, "an IP address");
 		return !is_address(s);
+	case VALUE_INTERFACES:
+		snprintf(what, size, "names or globs of interfaces like auto,eth*");
+		return strlen(s) >= PATH_ROOM || !are_interfaces(s);
 	case VALUE_WORD:
 		list_words(info, what, size);
 		return !is_word(info, s);

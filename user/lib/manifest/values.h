@@ -37,21 +37,23 @@ enum value {
 	VALUE_TRACING,
 	VALUE_OUTBOUND,
 	VALUE_DNS,
+	VALUE_NIC,
 	VALUE_CERT_TTL,
 	VALUE_MAX,
 };
 
 enum value_type {
-	VALUE_TEXT,	/* of what an image's or an object's name has */
-	VALUE_HOST,	/* an IP address, or a name that DNS may know */
-	VALUE_WORD,	/* one of `words` */
-	VALUE_BOOL,	/* true or false */
-	VALUE_REFUSED,	/* false; weft does not carry out true */
-	VALUE_COUNT,	/* a whole number, min..max */
-	VALUE_SHARE,	/* a whole number from 1 on, or a percentage */
-	VALUE_QUANTITY, /* as Kubernetes has them: 100m, 64Mi */
-	VALUE_ADDRESS,	/* an IP address */
-	VALUE_DURATION, /* whole seconds, min..max of them, as Istio has durations: 45s, 1h30m */
+	VALUE_TEXT,	  /* of what an image's or an object's name has */
+	VALUE_HOST,	  /* an IP address, or a name that DNS may know */
+	VALUE_WORD,	  /* one of `words` */
+	VALUE_BOOL,	  /* true or false */
+	VALUE_REFUSED,	  /* false; weft does not carry out true */
+	VALUE_COUNT,	  /* a whole number, min..max */
+	VALUE_SHARE,	  /* a whole number from 1 on, or a percentage */
+	VALUE_QUANTITY,	  /* as Kubernetes has them: 100m, 64Mi */
+	VALUE_ADDRESS,	  /* an IP address */
+	VALUE_INTERFACES, /* names and globs of interfaces, with commas between them */
+	VALUE_DURATION,	  /* whole seconds, min..max of them, as Istio has durations: 45s, 1h30m */
 };
 
 struct value_info {
