@@ -29,8 +29,8 @@ memory=2048
 COMMANDS="awk base64 basename bash bpftool bridge cat chmod chrt cmp comm cp curl cut date dd df diff dirname dmesg du echo env expr false find flock free
 	grep head id ip ip6tables iptables jq kill ln ls mkdir mkfifo mktemp modprobe mount mountpoint mv nproc nsenter od openssl
 	paste ps readlink realpath rm rmdir sed seq setarch sha256sum setpriv setsid sh shuf sleep sort ss stat stty sync sysctl tac tail tc
-	tee timeout touch tr true truncate umount uname uniq unshare wc xargs"
-MODULES="veth dummy bridge 8021q ipvlan macvlan vxlan sch_ingress cls_bpf sch_netem sch_tbf tun ip_tables iptable_filter iptable_nat ip6_tables ip6table_filter
+	tee timeout touch tr true truncate umount uname uniq unshare wc wg xargs"
+MODULES="veth dummy bridge 8021q ipvlan macvlan vxlan geneve ipip sit ip_gre wireguard sch_ingress cls_bpf sch_netem sch_tbf tun ip_tables iptable_filter iptable_nat ip6_tables ip6table_filter
 	ip6table_nat nf_tables nft_compat nft_chain_nat nft_ct xt_tcpudp xt_statistic xt_nat ipt_REJECT ip6t_REJECT xt_REDIRECT
 	xt_conntrack nf_conntrack inet_diag tcp_diag xt_MASQUERADE xt_comment xt_mark ipt_rpfilter ip6t_rpfilter iptable_raw ip6table_raw
 	iptable_mangle ip6table_mangle mptcp_diag xfrm_user"
@@ -40,7 +40,7 @@ MODULES="veth dummy bridge 8021q ipvlan macvlan vxlan sch_ingress cls_bpf sch_ne
 # seconds elsewhere. A machine for each row, two at a time: the third begins when the second has ended.
 MACHINES=("6.1 prog connect-matrix user-timeout keepalive mptcp connection-limit pod-vanishes restarts bridge from-outside outside-xdp xdp-auto icmp-errors"
 	"6.12 prog connect-matrix user-timeout restarts from-outside shortcut http-beside-kube-proxy outside-xdp odd-frames"
-	"6.1 narrow-link fast-open shortcut http-beside-kube-proxy connection-policy-kind")
+	"6.1 narrow-link fast-open shortcut http-beside-kube-proxy connection-policy-kind overlay overlay-mutual-tls")
 
 die() {
 	echo "vmtest: $*" >&2

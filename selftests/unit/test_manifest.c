@@ -349,7 +349,7 @@ Test(manifest, every_object_of_it_can_be_found_again)
 	const struct cluster_object *set;
 
 	cr_assert_eq(cluster_objects_parse("m", text, strlen(text), &objects), 0);
-	cr_expect_eq(objects.count, 19);
+	cr_expect_eq(objects.count, 21);
 	for (size_t i = 0; i < objects.count; i++)
 		check_object(&objects.items[i]);
 	set = find(&objects, "daemonset.apps/weft");
