@@ -454,6 +454,7 @@ overlay_kinds() {
 	ns_add probe
 	for kind in vxlan geneve ipip gre wireguard; do
 		! overlay_device probe 1 2 "$kind" 2>/dev/null || echo "$kind"
+		overlay_del probe
 	done
 	echo tun
 	ns_del probe
