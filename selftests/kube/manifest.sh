@@ -287,7 +287,11 @@ check_rights() {
 	may 'get secrets/weft-ca -n weft-system' yes
 	may 'get secrets/other -n weft-system' no
 	may 'list secrets -n weft-system' no
-	may 'update secrets/weft-ca -n weft-system' no
+	may 'update secrets/weft-ca -n weft-system' yes
+	may 'update secrets/other -n weft-system' no
+	may 'delete secrets/weft-ca -n weft-system' no
+	may 'create secrets -n weft-system' no
+	may 'create configmaps -n weft-system' no
 	may 'watch configmaps/weft-ca-root -n weft-system' yes
 	may 'update configmaps/other -n weft-system' no
 	may 'create certificatesigningrequests.certificates.k8s.io' yes

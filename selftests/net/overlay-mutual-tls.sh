@@ -35,7 +35,7 @@ rules() {
 
 # ask FROM ADDRESS: what a request comes to, and curl
 ask() {
-	in_ns "$1" curl -sS -g --max-time 10 -w ' %{http_code} %{exitcode}' "http://$(hostport "$2" $HTTP)/marker" 2>/dev/null | tr '\n' ' ' | sed 's/  / /' || true
+	in_ns "$1" curl -sS -g --max-time $((10 * SLOWER)) -w ' %{http_code} %{exitcode}' "http://$(hostport "$2" $HTTP)/marker" 2>/dev/null | tr '\n' ' ' | sed 's/  / /' || true
 }
 
 # tcp FROM FAMILY NUMBER: what a line over TCP comes to
