@@ -22,6 +22,28 @@ use() {
 	for root in "${@:3}"; do cat "$TMP/$root.crt"; done >"$TMP/$1.roots.new" && mv "$TMP/$1.roots.new" "$TMP/$1.roots"
 }
 
+# The pod `server` on the node `world`, whose addresses node_up has behind it.
+server_add() {
+	NUMBER[server]=2
+	NET4[server]=10.244.1
+	NET6[server]=fd00:2441:
+	LABELS[server]=app=web
+	ns_add server
+	ip_in world <<-END
+	link add veth2 address 0a:58:00:00:01:02 type veth peer name eth0 address 0a:58:00:00:02:02 netns $(netns server)
+	link set veth2 up
+	route add 10.244.1.2/32 dev veth2
+	END
+	ip_in server <<-END
+	link set lo up
+	link set eth0 up
+	address add 10.244.1.2/32 dev eth0
+	route add 169.254.1.1 dev eth0 scope link
+	neighbour add 169.254.1.1 lladdr 0a:58:00:00:01:02 dev eth0 nud permanent
+	route add default via 169.254.1.1 dev eth0
+	END
+}
+
 weft_at() { "$OUT/weft" --run-dir "$TMP/at-$1/run" "${@:2}"; }
 weftd_at() { # NODE NIC
 	local dir=$TMP/at-$1
@@ -89,10 +111,10 @@ both() { # CERT ROOT...: and both nodes have taken them
 }
 
 node_up
-node2_up
-sysctl_in world net/ipv4/conf/all/rp_filter=0
-pod_add client 1 app=client
-pod2_add server 2 app=web
+sysctl_in world net/ipv4/ip_forward=1 net/ipv4/conf/all/rp_filter=0
+pod_add client 1
+LABELS[client]=app=client
+server_add
 log=$(mktemp "$TMP/serve.XXXXXX")
 start_in server "$APPS/http-echo" 8080 server >"$log"
 wait_until 5 grep -q listening "$log"
