@@ -4,6 +4,8 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -27,6 +29,7 @@ static enum tls_failure failure; /* of the last alert */
 static SSL_CTX *client_ctx;
 static SSL *peer;
 static int fds[2], events;
+static bool by_tcp; /* the pair of sockets is one of TCP, whose end may be a reset */
 
 static void setup(void)
 {
@@ -96,9 +99,29 @@ static void ready(struct loop_io *io, unsigned e)
 	events |= (int)e;
 }
 
+static void tcp_pair(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t len = sizeof(at);
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+	cr_assert_eq(bind(listener, (struct sockaddr *)&at, len), 0);
+	cr_assert_eq(listen(listener, 1), 0);
+	cr_assert_eq(getsockname(listener, (struct sockaddr *)&at, &len), 0);
+	fds[1] = socket(AF_INET, SOCK_STREAM, 0);
+	cr_assert_eq(connect(fds[1], (struct sockaddr *)&at, len), 0);
+	fds[0] = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+	cr_assert_geq(fds[0], 0);
+	cr_assert_eq(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
+	close(listener);
+}
+
 static void connect_to(const char *name)
 {
-	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	if (by_tcp)
+		tcp_pair();
+	else
+		cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	transport = (struct transport){ .io = { fds[0], ready } };
 	cr_assert_eq(transport_tls_open(&transport, base, choose, NULL, &facts), 0);
 	peer = client_new(client_ctx, fds[1], name);
@@ -235,6 +258,35 @@ Test(proxy_tls_transport, an_end_right_behind_bytes_is_told)
 	cr_assert_eq(SSL_write(peer, "ab", 2), 2);
 	cr_assert_eq(write(fds[1], "this is no record at all", 24), 24);
 	want_end_after_bytes(-EPROTO);
+}
+
+/* The socket tells of a reset once. Where that is when what had no room is sent, what follows is no
+ * orderly end. */
+Test(proxy_tls_transport, a_reset_is_no_end)
+{
+	struct tls_settings s = settings_make("s", server_pem, server_key, NULL);
+	static char bulk[BULK];
+	struct iovec part = { bulk, sizeof(bulk) };
+	ssize_t sent = 0;
+	char c;
+
+	serve(&s);
+	client_ctx = client_context(&ca, NULL);
+	by_tcp = true;
+	want_good("a.test");
+	for (int i = 0; i < PATIENCE && sent != -EAGAIN; i++) {
+		sent = transport_send(&transport, &part, 1);
+		cr_assert(sent > 0 || sent == -EAGAIN, "%zd", sent);
+	}
+	cr_assert_eq(sent, -EAGAIN);
+	/* With bytes unread it is a reset. */
+	close(fds[1]);
+	fds[1] = -1;
+	transport.io.ready(&transport.io, LOOP_READ | LOOP_WRITE);
+	for (int i = 0; i < 2; i++) {
+		cr_expect_eq(transport_recv(&transport, &c, 1), -ECONNRESET);
+		cr_expect_eq(transport_send(&transport, &part, 1), -ECONNRESET);
+	}
 }
 
 Test(proxy_tls_transport, who_can_not_be_served_is_told_by_an_alert)

@@ -469,7 +469,7 @@ int explain_add_pod(struct bytemap *pods, struct pool **pool, const struct objec
 		at = bytemap_at(pods, key, sizeof(*key));
 		if (!at)
 			return -ENOMEM;
-		if (!*at)
+		if (!*at || pod_goes_before(pod, *at))
 			*at = (void *)pod;
 	}
 	return 0;

@@ -50,8 +50,8 @@ int explain_find_target(const struct tables *t, const struct objects *objects,
 			const struct explain_query *q, const struct explain_client *client,
 			struct explain_target *out, struct errors *errors);
 
-/* Notes the pod at each of its addresses that no earlier one has: struct addr -> struct object. The
- * keys are the pool's. 0 or -ENOMEM. */
+/* Notes the pod at each of its addresses that none has that goes before it (pod_goes_before()):
+ * struct addr -> struct object. The keys are the pool's. 0 or -ENOMEM. */
 int explain_add_pod(struct bytemap *pods, struct pool **pool, const struct object *pod);
 
 #endif

@@ -135,15 +135,16 @@ struct mesh {
 	struct refs entries;   /* ServiceEntries, oldest first; their hosts are among `services` */
 	struct refs workloads; /* WorkloadEntries */
 	struct refs virtual_services, destination_rules, gateways; /* oldest first */
-	struct host *host_list;	      /* one per service, in their order */
-	struct resolved resolved;     /* what DNS says, as it was when the mesh was made */
-	struct bytemap hosts;	      /* FQDN -> struct host */
-	struct host_index vs_index;   /* VirtualServices bound to the mesh */
-	struct host_index dr_index;   /* DestinationRules */
-	struct bytemap slices;	      /* "ns/service" -> struct refs: EndpointSlices */
-	struct bytemap endpoints;     /* "ns/service" -> struct refs: Endpoints */
-	struct bytemap pods_by_name;  /* "ns/name" -> struct object; made when first asked for */
-	struct bytemap pods_by_addr;  /* struct addr -> struct object; made by mesh_sources() */
+	struct host *host_list;	     /* one per service, in their order */
+	struct resolved resolved;    /* what DNS says, as it was when the mesh was made */
+	struct bytemap hosts;	     /* FQDN -> struct host */
+	struct host_index vs_index;  /* VirtualServices bound to the mesh */
+	struct host_index dr_index;  /* DestinationRules */
+	struct bytemap slices;	     /* "ns/service" -> struct refs: EndpointSlices */
+	struct bytemap endpoints;    /* "ns/service" -> struct refs: Endpoints */
+	struct bytemap pods_by_name; /* "ns/name" -> struct object; made when first asked for */
+	struct bytemap
+		pods_by_addr; /* struct addr -> struct object that has it; made by mesh_sources() */
 	struct bytemap contested;     /* struct addr -> itself: more than one pod has it */
 	size_t contests;	      /* how often a pod came to an address that another one has */
 	struct bytemap homes;	      /* name -> struct home; made by mesh_sources() */
@@ -223,6 +224,9 @@ struct home *mesh_home(struct mesh *mesh, const char *ns);
 /* A finished pod's address may belong to another one by now, and those of the node share the
  * node's. */
 bool pod_has_address(const struct object *pod);
+/* Whether an address that both claim is the first one's: of a pod that is not being deleted before
+ * one that is, of one that runs before one that does not yet, and else of the newer one. */
+bool pod_goes_before(const struct object *pod, const struct object *other);
 /* Whether it runs on the node of that name. Without a name (offline) any does, and so does a rule
  * file's Pod that names no node. */
 bool pod_is_on(const struct object *pod, const char *node);

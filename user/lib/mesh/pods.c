@@ -77,6 +77,22 @@ bool pod_has_address(const struct object *o)
 	       !o->pod.host_network;
 }
 
+enum { LEAVES, COMES, LIVES };
+
+static int life_of(const struct pod_spec *pod)
+{
+	if (pod->deleting)
+		return LEAVES;
+	return !pod->phase || !*pod->phase || str_eq(pod->phase, "Running") ? LIVES : COMES;
+}
+
+bool pod_goes_before(const struct object *pod, const struct object *other)
+{
+	int life = life_of(&pod->pod), others = life_of(&other->pod);
+
+	return life != others ? life > others : pod->meta.created > other->meta.created;
+}
+
 bool pod_is_on(const struct object *pod, const char *node)
 {
 	const char *is = pod->pod.node_name;
@@ -136,6 +152,20 @@ static int index_homes(struct mesh *mesh)
 	return 0;
 }
 
+/* The row of an address that goes to another pod, whose own will be in its place among them. */
+static void take_source(struct tables *t, const struct addr *addr)
+{
+	struct source_entry *rows = t->sources.items;
+	size_t i = 0;
+
+	while (i < t->sources.count && memcmp(&rows[i].addr, addr, sizeof(*addr)) != 0)
+		i++;
+	if (i == t->sources.count)
+		return;
+	memmove(&rows[i], &rows[i + 1], (t->sources.count - i - 1) * sizeof(*rows));
+	t->sources.count--;
+}
+
 static int contest(struct mesh *mesh, const void *addr)
 {
 	void **at = bytemap_at(&mesh->contested, addr, sizeof(struct addr));
@@ -147,29 +177,39 @@ static int contest(struct mesh *mesh, const void *addr)
 	return 0;
 }
 
-/* An address that two pods claim is that of the first. */
+static void put_source(struct mesh *mesh, const struct source_entry *entry, const struct addr *addr)
+{
+	struct source_entry *s = &mesh->t->sources.items[mesh->t->sources.count++];
+
+	*s = *entry;
+	s->addr = *addr;
+}
+
+/* An address that two pods claim, as one that is being deleted and the next one that has got it
+ * may, is that of the one that goes before the other. */
 static int add_source(struct mesh *mesh, const struct source_entry *entry, const char *ip)
 {
-	struct source_entry *s = &mesh->t->sources.items[mesh->t->sources.count];
-	struct addr *key;
+	struct addr addr, *key;
 	void **at;
+	int r = 0;
 
-	if (addr_parse(ip, &s->addr))
+	if (addr_parse(ip, &addr))
 		return 0;
 	key = pool_alloc(&mesh->lasting, sizeof(*key));
 	if (!key)
 		return -ENOMEM;
-	*key = s->addr;
+	*key = addr;
 	at = bytemap_at(&mesh->pods_by_addr, key->b, sizeof(key->b));
 	if (!at)
 		return -ENOMEM;
 	if (*at)
-		return contest(mesh, key);
+		r = contest(mesh, key);
+	if (r || (*at && (*at == entry->pod || !pod_goes_before(entry->pod, *at))))
+		return r;
+	if (*at)
+		take_source(mesh->t, key);
 	*at = (void *)entry->pod;
-	s->value = entry->value;
-	s->pod = entry->pod;
-	s->labelled = entry->labelled;
-	mesh->t->sources.count++;
+	put_source(mesh, entry, key);
 	return 0;
 }
 

@@ -115,6 +115,24 @@ struct message {
 /* Kubernetes' ObjectMeta, into struct meta. */
 extern const struct message schema_meta;
 
+/* The fields of an object whose spec, `wanted` or not, is that member of struct object. */
+#define OBJECT_FIELDS(member, spec_message, wanted)                         \
+	{                                                                   \
+		{ .name = "apiVersion", .type = FIELD_IGNORED },            \
+			{ .name = "kind", .type = FIELD_IGNORED },          \
+			{ .name = "metadata",                               \
+			  .type = FIELD_MESSAGE,                            \
+			  .required = true,                                 \
+			  .offset = offsetof(struct object, meta),          \
+			  .message = &schema_meta },                        \
+			{ .name = "spec",                                   \
+			  .type = FIELD_MESSAGE,                            \
+			  .required = (wanted),                             \
+			  .offset = offsetof(struct object, member),        \
+			  .message = &(spec_message) },                     \
+			{ .name = "status", .type = FIELD_IGNORED }, { 0 }, \
+	}
+
 /* The kinds as a whole, into struct object. */
 extern const struct message schema_service, schema_pod, schema_namespace, schema_endpoints,
 	schema_endpoint_slice, schema_network_policy, schema_secret;

@@ -417,16 +417,7 @@ static const struct message spec_message = {
 	.check = check_spec,
 };
 
-static const struct field policy_fields[] = {
-	{ .name = "apiVersion", .type = FIELD_IGNORED },
-	{ .name = "kind", .type = FIELD_IGNORED },
-	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta),
-	  .message = &schema_meta },
-	{ "spec", FIELD_MESSAGE, .offset = offsetof(struct object, authz),
-	  .message = &spec_message },
-	{ .name = "status", .type = FIELD_IGNORED },
-	{ 0 },
-};
+static const struct field policy_fields[] = OBJECT_FIELDS(authz, spec_message, false);
 
 const struct message schema_authorization_policy = {
 	.what = "an AuthorizationPolicy (a map)",

@@ -243,16 +243,7 @@ static void check_name(struct decoder *d, const struct node *self_node, const vo
 			     name);
 }
 
-static const struct field policy_fields[] = {
-	{ .name = "apiVersion", .type = FIELD_IGNORED },
-	{ .name = "kind", .type = FIELD_IGNORED },
-	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta),
-	  .message = &schema_meta },
-	{ "spec", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, protection),
-	  .message = &spec_message },
-	{ .name = "status", .type = FIELD_IGNORED },
-	{ 0 },
-};
+static const struct field policy_fields[] = OBJECT_FIELDS(protection, spec_message, true);
 
 const struct message schema_connection_policy = {
 	.what = "a ConnectionPolicy (a map)",

@@ -696,16 +696,7 @@ static const struct message spec_message = {
 	.fields = spec_fields,
 };
 
-static const struct field gateway_fields[] = {
-	{ .name = "apiVersion", .type = FIELD_IGNORED },
-	{ .name = "kind", .type = FIELD_IGNORED },
-	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta),
-	  .message = &schema_meta },
-	{ "spec", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, gateway),
-	  .message = &spec_message },
-	{ .name = "status", .type = FIELD_IGNORED },
-	{ 0 },
-};
+static const struct field gateway_fields[] = OBJECT_FIELDS(gateway, spec_message, true);
 
 const struct message schema_gateway = {
 	.what = "a Gateway (a map)",

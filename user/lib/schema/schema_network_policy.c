@@ -342,16 +342,7 @@ static void finish_policy(struct decoder *d, const struct node *self_node, void 
 	p->closes_egress = p->egress.count;
 }
 
-static const struct field policy_fields[] = {
-	{ .name = "apiVersion", .type = FIELD_IGNORED },
-	{ .name = "kind", .type = FIELD_IGNORED },
-	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta),
-	  .message = &schema_meta },
-	{ "spec", FIELD_MESSAGE, .offset = offsetof(struct object, policy),
-	  .message = &spec_message },
-	{ .name = "status", .type = FIELD_IGNORED },
-	{ 0 },
-};
+static const struct field policy_fields[] = OBJECT_FIELDS(policy, spec_message, false);
 
 const struct message schema_network_policy = {
 	.what = "a NetworkPolicy (a map)",

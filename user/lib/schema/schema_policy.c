@@ -502,16 +502,7 @@ static const struct message spec_message = {
 	.init = init_spec,
 };
 
-static const struct field rule_fields[] = {
-	{ .name = "apiVersion", .type = FIELD_IGNORED },
-	{ .name = "kind", .type = FIELD_IGNORED },
-	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta),
-	  .message = &schema_meta },
-	{ "spec", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, dr),
-	  .message = &spec_message },
-	{ .name = "status", .type = FIELD_IGNORED },
-	{ 0 },
-};
+static const struct field rule_fields[] = OBJECT_FIELDS(dr, spec_message, true);
 
 const struct message schema_destination_rule = {
 	.what = "a DestinationRule (a map)",

@@ -244,16 +244,7 @@ static const struct message workload_message = {
 	.check = check_workload,
 };
 
-static const struct field workload_entry_fields[] = {
-	{ .name = "apiVersion", .type = FIELD_IGNORED },
-	{ .name = "kind", .type = FIELD_IGNORED },
-	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta),
-	  .message = &schema_meta },
-	{ "spec", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, workload),
-	  .message = &workload_message },
-	{ .name = "status", .type = FIELD_IGNORED },
-	{ 0 },
-};
+static const struct field workload_entry_fields[] = OBJECT_FIELDS(workload, workload_message, true);
 
 const struct message schema_workload_entry = {
 	.what = "a WorkloadEntry (a map)",
@@ -678,16 +669,7 @@ static const struct message spec_message = {
 	.check = check_entry,
 };
 
-static const struct field service_entry_fields[] = {
-	{ .name = "apiVersion", .type = FIELD_IGNORED },
-	{ .name = "kind", .type = FIELD_IGNORED },
-	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta),
-	  .message = &schema_meta },
-	{ "spec", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, entry),
-	  .message = &spec_message },
-	{ .name = "status", .type = FIELD_IGNORED },
-	{ 0 },
-};
+static const struct field service_entry_fields[] = OBJECT_FIELDS(entry, spec_message, true);
 
 const struct message schema_service_entry = {
 	.what = "a ServiceEntry (a map)",

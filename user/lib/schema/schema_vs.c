@@ -211,16 +211,7 @@ static const struct message spec_message = {
 	.check = check_spec,
 };
 
-static const struct field rule_fields[] = {
-	{ .name = "apiVersion", .type = FIELD_IGNORED },
-	{ .name = "kind", .type = FIELD_IGNORED },
-	{ "metadata", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, meta),
-	  .message = &schema_meta },
-	{ "spec", FIELD_MESSAGE, .required = true, .offset = offsetof(struct object, vs),
-	  .message = &spec_message },
-	{ .name = "status", .type = FIELD_IGNORED },
-	{ 0 },
-};
+static const struct field rule_fields[] = OBJECT_FIELDS(vs, spec_message, true);
 
 const struct message schema_virtual_service = {
 	.what = "a VirtualService (a map)",

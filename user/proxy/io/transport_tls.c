@@ -44,6 +44,7 @@ struct tls {
 	int end;	 /* what receiving has come to: 0 or -errno; of use where `over` is set */
 	bool over;	 /* nothing more will be received: `end` is for ever */
 	int error;	 /* why the handshake has failed: -errno; 0: it has not */
+	int broken;	 /* what sending has come to: -errno for ever, or 0 */
 	bool empty;	 /* the kernel has no more for this call */
 	bool ended;	 /* the peer sends no more */
 	bool touched;	 /* bytes have come */
@@ -103,17 +104,21 @@ static int socket_read(BIO *b, char *to, int n)
 	return (int)r;
 }
 
-/* How many, 0 where there is no room, or -errno. */
-static ssize_t send_now(const struct tls *s, const char *bytes, size_t n)
+/* How many, 0 where there is no room, or -errno. The socket does not tell of an error twice: to
+ * receive from it would look like its end. EPIPE is none of the peer's. */
+static ssize_t send_now(struct tls *s, const char *bytes, size_t n)
 {
 	ssize_t r;
 
+	if (s->broken)
+		return s->broken;
 	do
 		r = send(s->transport->io.fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (r < 0 && errno == EINTR);
-	if (r < 0)
-		return errno == EAGAIN ? 0 : -errno;
-	return r;
+	if (r >= 0 || errno == EAGAIN)
+		return r < 0 ? 0 : r;
+	s->broken = errno == EPIPE ? 0 : -errno;
+	return -errno;
 }
 
 /* Records that go out together: of one connection at a time, and never between two calls. */
@@ -325,6 +330,8 @@ static size_t read_records(struct tls *s, char *to, size_t n)
 	if (r > 0)
 		return sum;
 	s->end = outcome(s, r);
+	if (!s->end)
+		s->end = s->broken;
 	s->over = s->end != -EAGAIN;
 	return sum;
 }
@@ -435,7 +442,7 @@ static int send_records(struct tls *s, const struct iovec *parts, size_t count, 
 	sent = flush_gathered(s);
 	if (!sent)
 		return r;
-	/* Nothing of it has arrived; the socket does not tell of an error twice. */
+	/* Nothing of it has arrived. */
 	if (sent == -EAGAIN)
 		s->withheld = *sum - before;
 	*sum = before;

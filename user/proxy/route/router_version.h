@@ -3,9 +3,10 @@
 #define WEFT_PROXY_ROUTE_ROUTER_VERSION_H
 /*
  * Rules: a snapshot, mapped once for all workers, opened by each of them. A request ends by the
- * rules that it began with. A patch changes a version in place: endpoints, so that another try of a
- * request chooses among those that there are by then; pods; and which rows virtual hosts consist
- * of, while those that requests began with stay where they are.
+ * rules that it began with, unless it lasts longer than they do: see struct router.settle(). A
+ * patch changes a version in place: endpoints, so that another try of a request chooses among those
+ * that there are by then; pods; and which rows virtual hosts consist of, while those that requests
+ * began with stay where they are.
  */
 #include "lib/base/table.h"
 #include "lib/route/route.h"
