@@ -443,6 +443,16 @@ static void forget_rules(struct plan *plan)
 	plan->retries = 0;
 }
 
+/* The host is the rules' bytes as well, and is asked for at the end: `shadow` is free by now. */
+static void keep_host(struct router_plan *p, struct h1_span *host)
+{
+	if (host->n > sizeof(p->shadow))
+		host->n = sizeof(p->shadow);
+	if (host->n)
+		memcpy(p->shadow, host->p, host->n);
+	host->p = p->shadow;
+}
+
 void router_settle(struct router *r, struct plan *plan)
 {
 	struct router_plan *p = plan->data;
@@ -454,6 +464,7 @@ void router_settle(struct router *r, struct plan *plan)
 		p->cluster = p->decision.cluster->outliers.given ? p->decision.cluster->id : 0;
 	}
 	forget_rules(plan);
+	keep_host(p, &plan->traffic.host);
 	p->decision = (struct http_decision){ 0 };
 	router_version_unref(TAKE_PTR(p->version));
 }
