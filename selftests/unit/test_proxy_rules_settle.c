@@ -104,6 +104,25 @@ Test(proxy_rules, a_plan_of_the_rules_in_force_is_not_settled)
 	asked_release(&a);
 }
 
+/* Of what no cluster was chosen for, the rules of then have the host. */
+Test(proxy_rules, a_settled_plan_tells_the_host_that_was_called)
+{
+	static const char host[] = "svc.default.svc.cluster.local";
+	struct asked a = { .worker = 0 };
+
+	rules_load(CLUSTER RULE
+		   "  - match: [{uri: {exact: /only}}]\n    route: [{destination: {host: svc}}]\n");
+	asked_plan(&a, 1, "/", "");
+	cr_assert_eq(a.plan.action, PLAN_ANSWER);
+	load_another(0);
+	settle(&a);
+	cr_expect_eq(count_snapshots(), 1u);
+	cr_expect_eq(a.plan.traffic.cluster, 0u);
+	cr_assert_eq(a.plan.traffic.host.n, strlen(host));
+	cr_expect_eq(memcmp(a.plan.traffic.host.p, host, strlen(host)), 0);
+	asked_release(&a);
+}
+
 /* Its end says something of the endpoint, by the rules of then. */
 Test(proxy_rules, a_settled_request_ejects_its_endpoint)
 {

@@ -391,7 +391,7 @@ static void name_top(char top[TOP_MAX])
 	(void)uname(&u);
 	if (gmtime_r(&now, &tm))
 		strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &tm);
-	snprintf(top, TOP_MAX, "weft-sysdump-%.32s-%s", u.nodename, when);
+	snprintf(top, TOP_MAX, "weft-sysdump-%.32s-%.16s", u.nodename, when);
 }
 
 static int write_dump(struct dump *d, int fd)
