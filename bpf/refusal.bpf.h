@@ -7,10 +7,19 @@
  */
 #include "maps.h"
 
+/* The kernel keeps 8 bytes with each, and one byte of the ring free. Asked for without the ring's
+ * lock, which all CPUs share: many connections may be refused at a time. */
+static __always_inline int has_room_for_refusal(void)
+{
+	return bpf_ringbuf_query(&refusals, BPF_RB_AVAIL_DATA) + sizeof(struct refusal_event) + 8 <
+	       bpf_ringbuf_query(&refusals, BPF_RB_RING_SIZE);
+}
+
 /* A place for one, to be handed over with tell_refusal(); NULL: none is free. */
 static __always_inline struct refusal_event *new_refusal(__u32 reason)
 {
-	struct refusal_event *e = bpf_ringbuf_reserve(&refusals, sizeof(*e), 0);
+	struct refusal_event *e =
+		has_room_for_refusal() ? bpf_ringbuf_reserve(&refusals, sizeof(*e), 0) : NULL;
 
 	if (!e)
 		return NULL;

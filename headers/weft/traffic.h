@@ -59,7 +59,7 @@ struct http_traffic_key {
 	__u32 cluster;	   /* stable id (policy.h) of the one that was chosen; 0: none */
 	__u32 flags;	   /* bits of lib/base/response_flags.h */
 	__u16 code;	   /* the response's status; 0: the client got none */
-	__u8 grpc;	   /* grpc-status, or TRAFFIC_GRPC_NONE */
+	__u8 grpc;	   /* grpc-status, 0 to 16, or TRAFFIC_GRPC_NONE */
 	__u8 is_grpc;	   /* 1: request_protocol is grpc */
 	__u8 reporters;	   /* enum traffic_reporters */
 	__u8 security;	   /* enum traffic_security */
@@ -77,14 +77,18 @@ enum traffic_taken {
 /*
  * `http_traffic`, an array that weft-proxy maps into its memory. A row belongs to its key and host
  * for good; rows are taken in order, and the first one that is TRAFFIC_FREE is the end. Row 0 is
- * for all that found no row left, which are told apart by nothing. Each worker adds to it what it
- * has counted, some ten milliseconds later at the latest.
+ * for all requests that found no row left, which are told apart by nothing; connections that found
+ * none are not counted. Of one caller there are only so many rows: beyond 512 `code` is that of its
+ * class (200, 400, 500) and `grpc` TRAFFIC_GRPC_NONE, and beyond 1024 there are no more. Each
+ * worker adds to it what it has counted, some ten milliseconds later at the latest: that is lost
+ * with a weft-proxy that is killed.
  *
  * Of connections without requests (key.is_tcp) `requests` are those that were opened, `closed`
  * those that have ended, request_bytes.sum what their clients have sent, response_bytes.sum what
  * they were sent, all while they last; the buckets and `duration` are not in use. As in Istio a
  * connection is opened in the row without flags, and ends in that of its flags: one that did not
- * come about does both there.
+ * come about does both there. Those that were open when their weft-proxy was killed are never
+ * `closed`.
  */
 struct http_traffic {
 	struct http_traffic_key key;
@@ -109,9 +113,9 @@ _Static_assert(sizeof(struct tcp_traffic_key) == 24, "tcp_traffic_key is a hash 
 /*
  * Rows are made by the first connection that opens. One that finds no room is counted in the row
  * whose key is zero, which weftd makes when it starts. A row stays as long as there is room: from
- * three quarters of TRAFFIC_TCP_ROWS on, weftd removes those whose caller or endpoint is gone, that
- * have no connection open, and that have not changed for a minute (daemon/datapath/tcp_rows.h).
- * What shows sums of rows keeps what such a row has counted.
+ * three quarters of TRAFFIC_TCP_ROWS on, weftd removes those whose caller or endpoint is gone and
+ * that have not changed for a minute (daemon/datapath/tcp_rows.h), and at its start those whose ids
+ * have no counters. What shows sums of rows keeps what such a row has counted.
  */
 struct tcp_traffic {
 	__u64 opened;	/* connections that the endpoint has answered */

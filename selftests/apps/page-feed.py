@@ -57,8 +57,8 @@ def rules():
                "name": f"service-{i:04}", "route": "http[0]", "at": "", "action": "route", "conditions": "",
                "destinations": [[f"outbound|80|{v}|service-{i:04}.{namespace(i)}.svc.cluster.local", w] for v, w in (("v1", 80), ("v2", 20))]}
               for i in range(SERVICES)]
-    return {"revision": 1, "routes": routes, "services": [[namespace(i), f"service-{i:04}", [80]] for i in range(SERVICES)],
-            "pods": [], "rules": [], "node": "made-up"}
+    return {"routes": routes, "services": [[namespace(i), f"service-{i:04}", [80]] for i in range(SERVICES)],
+            "rules": [], "node": "made-up"}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -77,6 +77,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def events(self):
         self.head(200, "text/event-stream")
         self.event("mesh", rules())
+        self.event("pods", [])
         self.event("clusters", {})
         self.event("traffic", {"full": True, "nodes": NODES, "edges": EDGES, "values": values()})
         while True:

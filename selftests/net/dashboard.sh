@@ -33,6 +33,11 @@ refused() {
 	for host in weft.example 127.0.0.1.weft.example localhost.weft.example; do
 		expect_eq "by the name $host" "$(status_of -H "Host: $host" "http://$AT/api/events")" 421
 	done
+	expect_eq "asked for by pages of other sites" "$(for site in cross-site same-site; do
+		status_of -H "Sec-Fetch-Site: $site" -H 'Sec-Fetch-Mode: no-cors' "http://$AT/api/conns"
+	done)" 403403
+	expect_eq "their links" "$(status_of -H 'Sec-Fetch-Site: cross-site' -H 'Sec-Fetch-Mode: navigate' "http://$AT/")" 200
+	expect_eq "the page itself" "$(status_of -H 'Sec-Fetch-Site: same-origin' -H 'Sec-Fetch-Mode: cors' "http://$AT/api/conns")" 200
 	expect_eq "other methods" "$(status_of -X POST -d x "http://$AT/api/explain") $(status_of -X DELETE "http://$AT/")" "405 405"
 	expect_eq "what is not shown" "$(for kind in Pod Secret Namespace; do status_of "http://$AT/api/object?kind=$kind&name=sleep"; done)" "400400400"
 }
@@ -74,7 +79,7 @@ secrets() {
 streamed() {
 	local all
 	all=$(events 4)
-	for what in mesh clusters traffic; do
+	for what in mesh pods clusters traffic; do
 		expect_match "one that watches is told of $what" "$all" "^event: $what\$"
 	done
 	expect_match "services" "$all" '"services":.*\["default","reviews",\[9080\]\]'

@@ -567,6 +567,68 @@ Test(authz, audit_closes_nothing_for_want_of_room, .timeout = 120)
 	compiled_free(&c);
 }
 
+/* A policy of foo's for the pods of an app: so many subnets, each of them at as many ports. */
+static void write_wide(FILE *f, const char *name, const char *action, const char *app, int n)
+{
+	fprintf(f,
+		"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: "
+		"{namespace: "
+		"foo, name: %s}\nspec: {action: %s, selector: {matchLabels: {app: %s}}, rules: "
+		"[{from: [{source: {ipBlocks: [",
+		name, action, app);
+	for (int i = 0; i < n; i++)
+		fprintf(f, "%s203.%d.%d.0/24", i ? ", " : "", i / 250, i % 250);
+	fputs("]}}], to: [{operation: {ports: [", f);
+	for (int i = 0; i < n; i++)
+		fprintf(f, "%s\"%d\"", i ? ", " : "", 9000 + i);
+	fputs("]}}]}]}\n---\n", f);
+}
+
+static size_t count_text(const char *in, const char *text)
+{
+	size_t n = 0;
+
+	for (const char *at = in; (at = strstr(at, text)); at += strlen(text))
+		n++;
+	return n;
+}
+
+/* What is audited fills the table, and the pods of the next policy would be closed for it. */
+Test(authz, audit_of_one_pod_closes_no_other, .timeout = 120)
+{
+	const struct row audited = { "audited", "", "world", 9000, "", "" };
+	_cleanup_free_ char *policies = NULL, *said = NULL;
+	struct compiled c = { 0 };
+	struct addr other;
+	__u32 set = 0;
+	size_t size;
+	FILE *f = open_memstream(&policies, &size);
+
+	cr_assert(f);
+	write_wide(f, "first", "AUDIT", "httpbin", 355);
+	write_wide(f, "second", "ALLOW", "other", 100);
+	fclose(f);
+	cr_assert_eq(addr_parse("fd00::3", &other), 0);
+	load(&c, policies);
+	said = errors_text(&c.errors);
+	cr_assert_not_null(said);
+	cr_expect_eq(count_text(said, "AUDIT mark requests, and no connections"), 1, "%s", said);
+	cr_expect_eq(count_text(said, "than there is room for in the kernel"), 1, "%s", said);
+	cr_expect_eq(kernel_verdict(c.tables, &audited), AUTHZ_PASSES);
+	cr_expect_eq(c.tables->authz.pods.count, 2);
+	cr_expect_eq(c.tables->authz.sets, 2u);
+	for (size_t i = 0; i < c.tables->authz.pods.count; i++)
+		if (!memcmp(&c.tables->authz.pods.items[i].addr, &other, sizeof(other)))
+			set = c.tables->authz.pods.items[i].set;
+	cr_assert_neq(set, 0u);
+	other = address("world"); /* 203.0.113.7 */
+	cr_expect_eq(longest(c.tables, set, 9000, false, &other), AUTHZ_CLOSES,
+		     "not among the subnets");
+	cr_assert_eq(addr_parse("203.0.7.7", &other), 0);
+	cr_expect_eq(longest(c.tables, set, 9000, false, &other), AUTHZ_LETS);
+	compiled_free(&c);
+}
+
 /* ---- PeerAuthentications that are STRICT ---- */
 
 #define PEER(ns, spec)                                                                          \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Which counters are looked for. There are no maps: to make one is an error.
+ * Which counters are looked for, and which vanish. There are no maps: to make one is an error.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -81,4 +81,54 @@ Test(kernel_counters, of_a_patched_snapshot_what_is_touched_is_looked_for)
 	know(COUNT_ENDPOINTS, 77);
 	cr_expect_eq(counters_add_endpoints(&counters, &loader, t, false), 0);
 	cr_expect_eq(counters_add_touched(&counters, &loader, t), 0);
+}
+
+static bool vanished(__u32 cluster)
+{
+	return ids_has(&counters.ids[COUNT_CLUSTERS].vanished, cluster);
+}
+
+/* A round: nothing has vanished before, so that nothing is deleted. */
+static void look_once(void)
+{
+	do
+		cr_assert_geq(counters_forget(&counters, &loader, compiled.tables), 0);
+	while (counters.forgetting || counters.listed);
+}
+
+Test(kernel_counters, a_cluster_with_a_row_of_traffic_is_in_use)
+{
+	static struct http_traffic rows[] = {
+		[1] = { .taken = TRAFFIC_TAKEN, .key.cluster = 900 },
+		[2] = { .taken = TRAFFIC_BEING_TAKEN, .key.cluster = 901 },
+		[3] = { .taken = TRAFFIC_TAKEN, .key.cluster = CLUSTER_IDS_MAX + 5 },
+		[4] = { .taken = 77, .key.cluster = 902 },
+		[5] = { .taken = TRAFFIC_TAKEN, .key.cluster = 903 },
+		[6] = { .taken = TRAFFIC_FREE, .key.cluster = 904 },
+		[7] = { .taken = TRAFFIC_TAKEN, .key.cluster = 905 },
+	};
+
+	know_kernel_rows(compiled.tables);
+	for (__u32 id = 900; id <= 905; id++)
+		know(COUNT_CLUSTERS, id);
+	know(COUNT_CLUSTERS, CLUSTER_IDS_MAX + 5);
+	loader.http_traffic = rows;
+	loader.traffic_mapped = sizeof(rows);
+	look_once();
+	cr_expect_not(vanished(900));
+	cr_expect(vanished(901));
+	cr_expect(vanished(CLUSTER_IDS_MAX + 5));
+	cr_expect(vanished(902));
+	cr_expect_not(vanished(903), "rows behind the first are read, which is free");
+	cr_expect(vanished(904));
+	cr_expect(vanished(905), "nothing is behind a free one");
+	for (size_t i = 0; i < compiled.tables->clusters.count; i++)
+		cr_expect_not(vanished(compiled.tables->clusters.items[i].id));
+}
+
+Test(kernel_counters, there_may_be_no_rows_of_traffic)
+{
+	know(COUNT_CLUSTERS, 900);
+	look_once();
+	cr_expect(vanished(900));
 }

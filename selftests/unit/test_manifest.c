@@ -430,6 +430,16 @@ Test(manifest, dashboards_are_in_it_whole)
 	cluster_objects_free(&objects);
 }
 
+/* One that is there twice would be listed twice, and what the first list has taken off is in no
+ * manifest for the second. */
+Test(manifest, each_kind_is_listed_once)
+{
+	for (size_t i = 0; i < cluster_kind_count; i++)
+		for (size_t k = 0; k < i; k++)
+			cr_expect(strcmp(cluster_kinds[i].kind, cluster_kinds[k].kind) != 0, "%s",
+				  cluster_kinds[i].kind);
+}
+
 /* What weft has brought goes again, and so do the pods that are made of it. */
 Test(manifest, what_watches_weft_can_be_found_again)
 {
@@ -438,7 +448,7 @@ Test(manifest, what_watches_weft_can_be_found_again)
 	const struct cluster_object *deployment;
 
 	cr_assert_eq(cluster_objects_parse("m", text, strlen(text), &objects), 0);
-	cr_expect_eq(objects.count, 31);
+	cr_expect_eq(objects.count, 33);
 	for (size_t i = 0; i < objects.count; i++)
 		check_object(&objects.items[i]);
 	deployment = find(&objects, "deployment.apps/grafana");
@@ -446,6 +456,9 @@ Test(manifest, what_watches_weft_can_be_found_again)
 	cr_expect(cluster_is_ours(cluster_at(deployment->json, "spec", "template", NULL)));
 	cr_expect(find(&objects, "prometheusrule.monitoring.coreos.com/weft"));
 	cr_expect(find(&objects, "podmonitor.monitoring.coreos.com/weft"));
+	cr_expect(strstr(text, "    - sourceLabels: [__meta_kubernetes_pod_node_name]\n"
+			       "      targetLabel: node\n"),
+		  "the dashboards and alerts ask for it");
 	cluster_objects_free(&objects);
 }
 

@@ -238,6 +238,7 @@ static struct metrics_places place(struct metrics_series *s, const struct http_t
 	snprintf(cluster, sizeof(cluster), "outbound|9080|%s|reviews.shop.svc.cluster.local",
 		 subset);
 	traffic_of_http(row, from, to, cluster, &texts, &t);
+	cr_assert_str_eq(t.by, "proxy");
 	cr_assert_eq(metrics_series_place(s, &t, &places), 0);
 	return places;
 }
@@ -340,7 +341,11 @@ Test(metrics, a_row_that_makes_no_sense_is_read_as_one_that_does)
 	cr_expect_eq(out.key.security, TRAFFIC_SECURITY_UNKNOWN);
 	cr_expect_eq(out.key.source, 0);
 	cr_expect_eq(out.key.cluster, 0);
+	cr_expect_eq(out.key.flags, (__u32)FLAGS_ALL);
 	cr_expect_lt(strlen(out.host), sizeof(out.host));
+	rows[1].key.flags = 1u << 31;
+	cr_assert(traffic_http_read(rows, 1, &out, &end));
+	cr_expect_eq(out.key.flags, 0);
 	rows[1].taken = TRAFFIC_BEING_TAKEN;
 	cr_expect_not(traffic_http_read(rows, 1, &out, &end));
 	cr_expect_not(end);

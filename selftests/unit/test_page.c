@@ -3,8 +3,11 @@
  * The page in the browser: rates of the traffic graph, what is not told, who may ask.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <linux/types.h>
 
 #include "daemon/page/assets.h"
 #include "daemon/page/feed.h"
@@ -13,6 +16,7 @@
 #include "daemon/page/page_http.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/json_io.h"
+#include "weft/traffic.h"
 
 DEFINE_CLEANUP(struct feed *, feed_free);
 
@@ -147,6 +151,57 @@ Test(page, counters_that_begin_anew_are_no_flood)
 	cr_expect_float_eq(at(value_between(all, "productpage-v1", "reviews"), 1), 20, 1e-6);
 }
 
+/* Connections of one kind, those that weft-proxy counts and those of the programs. */
+static json_t *tcp_answer(int by_proxy, int by_kernel)
+{
+	return json_pack("{s:[{s:s, s:s, s:s, s:i, s:i}, {s:s, s:s, s:s, s:i, s:i}]}", "traffic",
+			 "service_name", "db", "protocol", "tcp", "by", "proxy", "opened", by_proxy,
+			 "received", 10 * by_proxy, "service_name", "db", "protocol", "tcp", "by",
+			 "kernel", "opened", by_kernel, "received", 10 * by_kernel);
+}
+
+Test(page, rows_of_equal_labels_that_others_count_are_two)
+{
+	_cleanup_(feed_freep) struct feed *f = feed_new();
+	_cleanup_json_ json_t *all = NULL;
+	json_t *value;
+
+	take(f, tcp_answer(7, 1000), 0);
+	take(f, tcp_answer(7, 1000), 1);
+	all = feed_all(f);
+	value = value_between(all, "unknown", "db");
+	cr_assert(value);
+	cr_expect_eq(at(value, 1), 0, "%f", at(value, 1));
+	cr_expect_eq(at(value, 6), 0, "%f", at(value, 6));
+	cr_expect_eq(at(value, 8), 1007, "open are all of them");
+	take(f, tcp_answer(9, 1001), 1);
+	json_decref(all);
+	all = feed_all(f);
+	cr_expect_float_eq(at(value_between(all, "unknown", "db"), 1), 1.5, 1e-6);
+}
+
+/* Rows that nothing was counted in, of codes that no other row has. */
+static int take_many(struct feed *f, int from, int count)
+{
+	_cleanup_json_ json_t *rows = json_array(), *data = json_pack("{s:O}", "traffic", rows);
+
+	for (int i = from; i < from + count; i++)
+		json_array_append_new(rows,
+				      json_pack("{s:s, s:i}", "service_name", "a", "code", i));
+	return feed_take(f, data, 1);
+}
+
+Test(page, rows_are_not_kept_without_end)
+{
+	const int most = 4 * (TRAFFIC_HTTP_ROWS + TRAFFIC_TCP_ROWS), half = most / 2;
+	_cleanup_(feed_freep) struct feed *f = feed_new();
+
+	cr_assert_eq(take_many(f, 0, half), 0);
+	cr_assert_eq(take_many(f, half, most - half), 0);
+	cr_assert_eq(take_many(f, 0, half), 0, "those that it has");
+	cr_assert_eq(take_many(f, most, 1), -E2BIG);
+}
+
 /* ---- what is not told ---- */
 
 Test(page, yaml_keeps_secrets_of_headers)
@@ -175,6 +230,73 @@ Test(page, yaml_keeps_secrets_of_headers)
 	cr_expect(strstr(told, "jason") && strstr(told, "x-more: four\n"), "%s", told);
 	cr_expect(strstr(told, "          \"cookie\": (not shown)\n"), "%s", told);
 	cr_expect(strstr(told, "        Authorization: (not shown)\n"), "%s", told);
+}
+
+/* Wherever in the condition its key stands, and lists as weftd writes them, or deeper. */
+Test(page, yaml_keeps_secrets_of_conditions)
+{
+	static const char yaml[] = "metadata:\n"
+				   "  annotations:\n"
+				   "    kubectl.kubernetes.io/last-applied-configuration: |\n"
+				   "      {\"one\": 1}\n"
+				   "    plain: told-1\n"
+				   "spec:\n"
+				   "  rules:\n"
+				   "  - when:\n"
+				   "    - key: request.headers[X-Api-Key]\n"
+				   "      values:\n"
+				   "      - two\n"
+				   "      - three*\n"
+				   "      notValues:\n"
+				   "        - four\n"
+				   "    - values:\n"
+				   "      - five\n"
+				   "      key: \"request.headers[cookie]\"\n"
+				   "    - notValues: [six]\n"
+				   "      key: request.headers[authorization]\n"
+				   "    - key: request.headers[x-more]\n"
+				   "      values:\n"
+				   "      - told-2\n"
+				   "    - key: source.ip\n"
+				   "      notValues:\n"
+				   "      - told-3\n"
+				   "  values: told-4\n";
+	_cleanup_free_ char *told = page_api_redact_yaml(yaml);
+
+	cr_assert(told);
+	for (const char *const *word =
+		     (const char *const[]){ "one", "two", "three", "four", "five", "six", NULL };
+	     *word; word++)
+		cr_expect_null(strstr(told, *word), "%s is told: %s", *word, told);
+	for (const char *const *word =
+		     (const char *const[]){ "told-1", "told-2", "told-3", "told-4", NULL };
+	     *word; word++)
+		cr_expect(strstr(told, *word), "%s is not told: %s", *word, told);
+	cr_expect(strstr(told, "    - values: (not shown)\n"
+			       "      key: \"request.headers[cookie]\"\n"),
+		  "%s", told);
+	cr_expect(strstr(told, "      values: (not shown)\n"
+			       "      notValues: (not shown)\n"
+			       "    - values"),
+		  "%s", told);
+}
+
+Test(page, json_keeps_secrets_of_conditions)
+{
+	_cleanup_json_ json_t *json =
+		json_pack("{s:{s:s}, s:[{s:s, s:[s], s:[s]}, {s:s, s:[s]}]}", "annotations",
+			  "kubectl.kubernetes.io/last-applied-configuration", "one", "when", "key",
+			  "request.headers[x-api-key]", "values", "two", "notValues", "three",
+			  "key", "request.headers[x-more]", "values", "four");
+	_cleanup_free_ char *text = NULL;
+
+	cr_assert_eq(page_api_redact(json), 0);
+	text = json_dumps(json, 0);
+	for (const char *const *word = (const char *const[]){ "one", "two", "three", NULL }; *word;
+	     word++)
+		cr_expect_null(strstr(text, *word), "%s is told: %s", *word, text);
+	cr_expect(strstr(text, "four"), "%s", text);
+	cr_expect(strstr(text, "request.headers[x-api-key]"), "%s", text);
 }
 
 Test(page, json_keeps_secrets_of_headers)
@@ -211,6 +333,28 @@ Test(page, only_by_addresses_and_localhost)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		cr_expect_not(page_host_allowed(bad[i]), "%s", bad[i]);
 	cr_expect_not(page_host_allowed(NULL));
+}
+
+Test(page, not_by_pages_of_other_sites)
+{
+	static const struct {
+		const char *site, *mode, *path;
+		bool allowed;
+	} rows[] = {
+		{ NULL, NULL, "/api/conns", true },
+		{ "same-origin", "cors", "/api/events", true },
+		{ "none", "navigate", "/", true },
+		{ "cross-site", "navigate", "/", true },
+		{ "cross-site", "no-cors", "/", false },
+		{ "cross-site", NULL, "/", false },
+		{ "cross-site", "navigate", "/api/conns", false },
+		{ "same-site", "cors", "/api/events", false },
+		{ "", "cors", "/api/conns", false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		cr_expect_eq(page_site_allowed(rows[i].site, rows[i].mode, rows[i].path),
+			     rows[i].allowed, "%zu", i);
 }
 
 /* ---- the stream ---- */

@@ -171,6 +171,9 @@ Test(proxy_retries, flags_are_written_in_envoys_order)
 	cr_expect_str_eq(flags_text(flags, text), "UF,DI,FI,URX");
 	cr_expect_str_eq(flags_text(UINT32_MAX, text),
 			 "UH,UT,UF,UC,UO,NR,DI,FI,DC,URX,SI,DPE,DT,UPE,NC");
+	memset(text, 'x', sizeof(text) - 1);
+	cr_expect_str_eq(flags_text(~(uint32_t)FLAGS_ALL, text), "-", "none that is known");
+	cr_expect_str_eq(flags_text(~(uint32_t)FLAGS_ALL | flags_of("NC"), text), "NC");
 }
 
 Test(proxy_retries, a_delayed_abort_has_both_flags)

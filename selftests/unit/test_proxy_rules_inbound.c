@@ -384,3 +384,58 @@ Test(proxy_rules, a_network_policy_holds_inside_mutual_tls)
 	cr_assert(tunnel(&ask, false, false, &p));
 	want_to_called(&ask, &p);
 }
+
+/* ---- who counts it ---- */
+
+static bool counts_request(struct addr client, bool mutual, const char *field)
+{
+	struct route_ask ask = call(2, REQUESTS);
+	char text[256];
+	struct asked a;
+	bool counted;
+
+	ask.client = client;
+	if (mutual)
+		(void)shake_hands(&ask, CART);
+	snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: svc\r\n%s\r\n", field);
+	a = ask_http(&ask, text);
+	counted = !a.plan.traffic.uncounted;
+	cr_expect_eq(a.plan.traffic.mutual, mutual);
+	asked_release(&a);
+	return counted;
+}
+
+static bool counts_tunnel(struct addr client, bool mutual)
+{
+	struct route_ask ask = call(2, TUNNELS);
+	struct plan p;
+	bool counted;
+
+	ask.client = client;
+	if (mutual)
+		(void)shake_hands(&ask, CART);
+	cr_assert(tunnel(&ask, false, false, &p));
+	counted = !p.traffic.uncounted;
+	router()->release(router(), &p);
+	return counted;
+}
+
+/* What a weft-proxy of another node has sent it has counted, whichever address it has called from:
+ * a pod's, or the node's. */
+Test(proxy_rules, what_was_counted_where_it_was_sent_is_not_counted_again)
+{
+	static const char tried[] = "x-envoy-attempt-count: 1\r\n";
+	const struct addr pod = ipv4(10, 0, 0, 4), node = ipv4(10, 1, 0, 9);
+
+	load(CLUSTER);
+	cr_expect_not(counts_request(pod, true, ""));
+	cr_expect_not(counts_request(node, true, ""));
+	cr_expect_not(counts_request(pod, false, tried));
+	cr_expect_not(counts_request(node, false, tried));
+	cr_expect(counts_request(pod, false, ""), "the kernel has steered it here");
+	cr_expect(counts_request(node, false, ""), "a client from outside");
+	cr_expect_not(counts_tunnel(pod, true));
+	cr_expect_not(counts_tunnel(node, true));
+	cr_expect_not(counts_tunnel(pod, false), "the kernel has counted it there");
+	cr_expect(counts_tunnel(node, false));
+}

@@ -104,6 +104,111 @@ Test(proxy_traffic, what_finds_no_row_is_counted_together)
 	traffic_rows_close(r);
 }
 
+/* Row 0 is of requests: what no longer can be told apart is not to make connections of those. */
+Test(proxy_traffic, connections_that_find_no_row_are_not_counted)
+{
+	struct traffic_rows *r = open_rows(-1);
+	struct traffic_counts *c = traffic_counts_new(r);
+	struct traffic_sample s = { .key = { .cluster = 1, .is_tcp = 1 },
+				    .requests = 1,
+				    .closed = 1,
+				    .request_bytes = 7,
+				    .response_bytes = 9 };
+	struct http_traffic *shared;
+
+	for (uint32_t i = 1; i < TRAFFIC_HTTP_ROWS; i++)
+		row_of(r, i);
+	shared = row_of(r, TRAFFIC_HTTP_ROWS);
+	/* The worker has places for the first ones, and none for the others. */
+	for (uint32_t i = 1; i < 2 * TRAFFIC_HTTP_ROWS; i++) {
+		s.key.source = i;
+		traffic_count(c, &s);
+	}
+	traffic_counts_write(c);
+	cr_expect_eq(shared->requests, 0u);
+	cr_expect_eq(shared->closed, 0u);
+	cr_expect_eq(shared->request_bytes.sum, 0u);
+	cr_expect_eq(shared->response_bytes.sum, 0u);
+	cr_expect_not(traffic_counts_wait(c));
+	s.key = (struct http_traffic_key){ .source = 1, .cluster = 1, .code = 200 };
+	traffic_count(c, &s);
+	traffic_counts_write(c);
+	cr_expect_eq(shared->requests, 1u);
+	cr_expect_eq(shared->request_bytes.sum, 7u);
+	traffic_counts_free(c);
+	traffic_rows_close(r);
+}
+
+/* Each code in its own row. */
+static struct http_traffic *row_of_code(struct traffic_rows *r, uint32_t source, uint32_t cluster,
+					unsigned code)
+{
+	const struct http_traffic_key key = { .source = source,
+					      .cluster = cluster,
+					      .code = (uint16_t)code,
+					      .is_grpc = 1,
+					      .grpc = 14 };
+
+	return traffic_row(r, &key, "", 0);
+}
+
+enum { EXACT = TRAFFIC_HTTP_ROWS / 8, WITH_CLASSES = TRAFFIC_HTTP_ROWS / 4 };
+
+/* Nor does an earlier process' share count anew. */
+Test(proxy_traffic, a_caller_leaves_rows_to_others)
+{
+	_cleanup_close_ int fd = new_map();
+	struct traffic_rows *r = open_rows(fd);
+	struct http_traffic *row;
+
+	for (unsigned i = 0; i < EXACT; i++)
+		cr_assert_eq(row_of_code(r, 1, 1, 100 + i)->key.code, 100 + i);
+	traffic_rows_close(r);
+	r = open_rows(fd);
+	row = row_of_code(r, 1, 1, 799);
+	cr_expect_eq(row->key.source, 1u);
+	cr_expect_eq(row->key.code, 700u);
+	cr_expect_eq(row->key.grpc, TRAFFIC_GRPC_NONE);
+	cr_expect_eq(row, row_of_code(r, 1, 1, 750));
+	cr_expect_eq(row_of_code(r, 1, 1, 105)->key.code, 105u, "what has a row keeps it");
+	for (unsigned i = EXACT + 1; i < WITH_CLASSES; i++)
+		cr_assert_eq(row_of_code(r, 1, i, 404)->key.code, 400u);
+	row = row_of_code(r, 1, WITH_CLASSES, 404);
+	cr_expect_eq(row->key.source, 0u, "the shared one");
+	cr_expect_eq(row, row_of_code(r, 1, WITH_CLASSES + 1, 200));
+	cr_expect_eq(row_of_code(r, 2, 1, 404)->key.code, 404u, "another caller");
+	traffic_rows_close(r);
+}
+
+Test(proxy_traffic, a_caller_leaves_a_workers_places_to_others)
+{
+	struct traffic_rows *r = open_rows(-1);
+	struct traffic_counts *c = traffic_counts_new(r);
+	struct traffic_sample s = { .key = { .source = 1, .grpc = TRAFFIC_GRPC_NONE } };
+	const uint64_t folded = TRAFFIC_HTTP_ROWS - EXACT;
+	const uint64_t classes = WITH_CLASSES - EXACT;
+
+	/* More than a worker has places: each cluster a kind, and each in the class of its code. */
+	for (uint32_t i = 0; i < TRAFFIC_HTTP_ROWS; i++) {
+		s.key.cluster = 1 + i;
+		s.key.code = 404;
+		traffic_count(c, &s);
+	}
+	s.key = (struct http_traffic_key){
+		.source = 2, .cluster = 1, .code = 404, .grpc = TRAFFIC_GRPC_NONE
+	};
+	traffic_count(c, &s);
+	traffic_counts_write(c);
+	cr_expect_eq(traffic_row(r, &s.key, "", 0)->requests, 1u);
+	cr_expect_eq(traffic_row(r, &s.key, "", 0)->key.code, 404);
+	s.key.source = 1;
+	cr_expect_eq(traffic_row(r, &s.key, "", 0)->requests, 1u);
+	s.key.cluster = TRAFFIC_HTTP_ROWS;
+	cr_expect_eq(traffic_row(r, &s.key, "", 0)->requests, folded - classes, "the shared one");
+	traffic_counts_free(c);
+	traffic_rows_close(r);
+}
+
 struct taker {
 	pthread_t thread;
 	struct traffic_rows *rows;
@@ -443,6 +548,13 @@ Test(proxy_traffic_requests, grpc)
 	want_row(key, "", 1);
 	key.grpc = TRAFFIC_GRPC_NONE;
 	PLAY("C> " GRPC, "U> " GRPC, "U< 200", "C< 200");
+	want_row(key, "", 1);
+	PLAY("C> " GRPC, "U> " GRPC, "U< 200 OK|grpc-status: 17|content-length: 0||",
+	     "C< 200 OK|grpc-status: 17|content-length: 0||");
+	want_row(key, "", 2);
+	key.grpc = 16;
+	PLAY("C> " GRPC, "U> " GRPC, "U< 200 OK|grpc-status: 16|content-length: 0||",
+	     "C< 200 OK|grpc-status: 16|content-length: 0||");
 	want_row(key, "", 1);
 }
 

@@ -32,6 +32,18 @@ static const struct {
 	{ "in JSON", "{\"token\": \"abc\", \"a\": 1}", "{\"token\": \"" REDACTED "\", \"a\": 1}" },
 	{ "in a line of options", "--api-key=abc --port=80", "--api-key=" REDACTED " --port=80" },
 	{ "its name alone", "no token here", "no token here" },
+	{ "a short bearer by its header", "a\nauthorization: Bearer abcdef\nb",
+	  "a\nauthorization: " REDACTED "\nb" },
+	{ "all cookies", "Cookie: a=b; c=d\r\nX: y", "Cookie: " REDACTED "\r\nX: y" },
+	{ "those that are set", "set-cookie: a=b; Path=/", "set-cookie: " REDACTED },
+	{ "to the end of a quoted line", "{\"cookie\": \"a=b; c=\\\"d\\\"; e\", \"x\": 1}",
+	  "{\"cookie\": \"" REDACTED "\", \"x\": 1}" },
+	{ "of JSON in a text", "\"{\\\"cookie\\\": \\\"a=b; c=d\\\"}\"\nx",
+	  "\"{\\\"cookie\\\": \\\"" REDACTED "\"\nx" },
+	{ "a password with blanks", "password='a b' x=1", "password='" REDACTED "' x=1" },
+	{ "none at all", "token=\"\" a=\"b\"", "token=\"\" a=\"b\"" },
+	{ "an object", "api-key: {exact: abc}\nx", "api-key: " REDACTED "\nx" },
+	{ "a policy", "authorizationpolicies: a", "authorizationpolicies: a" },
 };
 
 Test(redact, texts)
@@ -62,6 +74,22 @@ static const struct {
 	  "{\"credentialName\":\"b\",\"secretName\":\"a\"}" },
 	{ "what was applied", "{\"kubectl.kubernetes.io/last-applied-configuration\":\"{}\"}",
 	  "{\"kubectl.kubernetes.io/last-applied-configuration\":\"" REDACTED "\"}" },
+	{ "what a header is matched with",
+	  "{\"headers\":{\"x-api-key\":{\"exact\":\"s\"},\"x-plain\":{\"exact\":\"t\"}}}",
+	  "{\"headers\":{\"x-api-key\":{\"exact\":\"" REDACTED
+	  "\"},\"x-plain\":{\"exact\":\"t\"}}}" },
+	{ "however deep", "{\"cookie\":[{\"a\":{\"b\":[\"s\",1,null]}},\"t\"]}",
+	  "{\"cookie\":[{\"a\":{\"b\":[\"" REDACTED "\",1,null]}},\"" REDACTED "\"]}" },
+	{ "a cookie's name stays", "{\"httpCookie\":{\"name\":\"user\",\"ttl\":\"0s\"}}",
+	  "{\"httpCookie\":{\"name\":\"user\",\"ttl\":\"0s\"}}" },
+	{ "what a condition asks for",
+	  "{\"when\":[{\"key\":\"request.headers[x-api-key]\",\"notValues\":[\"t\"],\"values\":"
+	  "[\"s\"]}]}",
+	  "{\"when\":[{\"key\":\"request.headers[x-api-key]\",\"notValues\":[\"" REDACTED
+	  "\"],\"values\":[\"" REDACTED "\"]}]}" },
+	{ "of what is no secret",
+	  "{\"when\":[{\"key\":\"source.namespace\",\"values\":[\"shop\"]}]}",
+	  "{\"when\":[{\"key\":\"source.namespace\",\"values\":[\"shop\"]}]}" },
 	{ "in texts", "{\"note\":\"password=x\"}", "{\"note\":\"password=" REDACTED "\"}" },
 };
 
@@ -78,14 +106,18 @@ Test(redact, json)
 
 Test(redact, queries)
 {
-	_cleanup_json_ json_t *value = json_loads(
-		"{\"path\":\"/a?b=c\",\"e\":[{\"path\":\"/d\",\"method\":\"?\"}]}", 0, NULL);
+	_cleanup_json_ json_t *value = json_loads("{\"path\":\"/a?b=c\",\"e\":[{\"path\":\"/"
+						  "d\",\"method\":\"?\",\"x_forwarded_path\":\"/"
+						  "f?g\"}],\"uri\":\"/h?\"}",
+						  0, NULL);
 	_cleanup_free_ char *left = NULL;
 
 	redact_queries(value);
 	left = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
-	cr_expect_str_eq(left, "{\"e\":[{\"method\":\"?\",\"path\":\"/d\"}],\"path\":\"/a?" REDACTED
-			       "\"}");
+	cr_expect_str_eq(
+		left,
+		"{\"e\":[{\"method\":\"?\",\"path\":\"/d\",\"x_forwarded_path\":\"/f?" REDACTED
+		"\"}],\"path\":\"/a?" REDACTED "\",\"uri\":\"/h?" REDACTED "\"}");
 }
 
 Test(archive, tar_reads_what_was_written)

@@ -25,7 +25,10 @@ Test(tcp_rows, only_what_is_gone_may_go)
 		{ "the endpoint is gone", "10.0.0.1", 3, 8, 5, 5, true },
 		{ "the pod is gone", "10.0.0.2", 3, 7, 5, 5, true },
 		{ "both are gone", "10.0.0.2", 3, 8, 5, 5, true },
-		{ "gone, and a connection is open", "10.0.0.2", 3, 8, 5, 4, false },
+		{ "gone, and the end of a connection was not counted", "10.0.0.2", 3, 8, 5, 4,
+		  true },
+		{ "both are there, and a connection is open", "10.0.0.1", 3, 7, 5, 4, false },
+		{ "from outside, and a connection is open", "::", 3, 7, 5, 4, false },
 		{ "nothing was counted", "10.0.0.2", 3, 8, 0, 0, true },
 		{ "from outside", "::", 3, 7, 5, 5, false },
 		{ "from outside, the endpoint is gone", "::", 3, 8, 5, 5, true },
@@ -48,5 +51,39 @@ Test(tcp_rows, only_what_is_gone_may_go)
 			     rows[i].what);
 	}
 	addr_set_free(&pods);
+	ids_free(&endpoints);
+}
+
+Test(tcp_rows, ids_without_counters_are_nobodys)
+{
+	static const struct {
+		const char *what, *caller;
+		__u32 cluster, endpoint;
+		bool named;
+	} rows[] = {
+		{ "both are known", "10.0.0.1", 3, 7, true },
+		{ "from outside", "::", 3, 7, true },
+		{ "the cluster is not", "10.0.0.1", 7, 7, false },
+		{ "the endpoint is not", "10.0.0.1", 3, 3, false },
+		{ "neither is", "::", 4, 8, false },
+		{ "no cluster", "10.0.0.1", 0, 7, false },
+		{ "the row for what finds no room", "::", 0, 0, true },
+	};
+	struct ids clusters = { 0 }, endpoints = { 0 }, none = { 0 };
+
+	cr_assert_eq(ids_add(&clusters, 3), 1);
+	cr_assert_eq(ids_add(&endpoints, 7), 1);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct tcp_traffic_key key = { .caller = addr_of(rows[i].caller),
+					       .cluster = rows[i].cluster,
+					       .endpoint = rows[i].endpoint };
+
+		cr_expect_eq(tcp_row_is_named(&key, &clusters, &endpoints), rows[i].named, "%s",
+			     rows[i].what);
+		cr_expect_eq(tcp_row_is_named(&key, &none, &none),
+			     !rows[i].cluster && !rows[i].endpoint, "%s, and nothing is known",
+			     rows[i].what);
+	}
+	ids_free(&clusters);
 	ids_free(&endpoints);
 }

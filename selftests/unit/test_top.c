@@ -97,6 +97,28 @@ Test(top, counters_that_begin_anew_and_rows_that_go)
 	top_model_free(&m);
 }
 
+static json_t *tcp_by(const char *by, int opened)
+{
+	json_t *row = tcp(opened, 10 * opened);
+
+	json_object_set_new(row, "by", json_string(by));
+	return row;
+}
+
+Test(top, rows_of_equal_labels_that_others_count_are_two)
+{
+	struct top_model m = { 0 };
+
+	for (int i = 0; i < 2; i++)
+		add(&m, 100 + i, json_pack("[o, o]", tcp_by("proxy", 7), tcp_by("kernel", 1000)));
+	cr_expect_eq(find(&m, TOP_SERVICES, "shop/db")->value[TOP_TCP_OPENED], 0);
+	cr_expect_eq(find(&m, TOP_SERVICES, "shop/db")->value[TOP_TCP_BYTES], 0);
+	add(&m, 102, json_pack("[o, o]", tcp_by("proxy", 11), tcp_by("kernel", 1002)));
+	cr_expect_float_eq(find(&m, TOP_SERVICES, "shop/db")->value[TOP_TCP_OPENED], 3, 0.001,
+			   "of two intervals");
+	top_model_free(&m);
+}
+
 Test(top, no_answer_is_refused)
 {
 	struct top_model m = { 0 };
@@ -175,6 +197,13 @@ static const struct {
 	{ "{\"ready\":true,\"proxy\":{\"pid\":1},\"tables\":[{\"name\":\"conns\",\"entries\":900,"
 	  "\"room\":1000}]}",
 	  "the table conns is 90 % full: 900 of 1000" },
+	{ "{\"ready\":true,\"proxy\":{\"pid\":1},\"tables\":[{\"name\":\"frags\",\"entries\":1024,"
+	  "\"room\":1024,\"evicts\":true}]}",
+	  NULL },
+	{ "{\"ready\":true,\"proxy\":{\"pid\":1},\"tables\":[{\"name\":\"frags\",\"entries\":1024,"
+	  "\"room\":1024,\"evicts\":true},{\"name\":\"conns\",\"entries\":10,\"room\":10,"
+	  "\"evicts\":false}]}",
+	  "the table conns is 100 % full: 10 of 10" },
 	{ "{\"ready\":true,\"proxy\":{\"pid\":1},\"sources\":[{\"name\":\"kubernetes\",\"phase\":"
 	  "\"broken\",\"server\":\"S\"}]}",
 	  "not in step with the API server at S" },

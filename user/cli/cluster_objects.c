@@ -21,7 +21,6 @@ const struct cluster_kind cluster_kinds[] = {
 	{ RBAC, "ClusterRoleBinding", "clusterrolebindings", false },
 	{ RBAC, "Role", "roles", true },
 	{ RBAC, "RoleBinding", "rolebindings", true },
-	{ "v1", "ConfigMap", "configmaps", true },
 	{ "apps/v1", "DaemonSet", "daemonsets", true },
 	{ "apps/v1", "Deployment", "deployments", true },
 	{ "v1", "Service", "services", true },

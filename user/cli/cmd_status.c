@@ -51,26 +51,32 @@ static int wait_there(const struct cli *cli, double end, long seconds)
 	}
 }
 
-static json_t *status_request(void)
+static json_t *status_request(bool tables)
 {
 	json_t *request = client_request("status");
 
-	json_object_set_new(request, "tables", json_true());
+	json_object_set_new(request, "tables", json_boolean(tables));
 	return request;
 }
 
-/* Something may be missing that is being put back. */
+/* Something may be missing that is being put back. Tables, which weftd has to walk over, are asked
+ * for once, at the end. */
 static int ask_until(struct cli *cli, double end, json_t **data)
 {
-	int r = client_ask(cli, status_request(), NULL, data);
+	bool waiting = now() < end;
+	int r;
 
-	while (!r && !is_ready(*data) && now() < end) {
+	while (waiting) {
+		r = client_ask(cli, status_request(false), NULL, data);
+		if (r)
+			return r;
+		waiting = !is_ready(*data) && now() < end;
 		json_decref(*data);
 		*data = NULL;
-		pause_poll();
-		r = client_ask(cli, status_request(), NULL, data);
+		if (waiting)
+			pause_poll();
 	}
-	return r;
+	return client_ask(cli, status_request(true), NULL, data);
 }
 
 static void print_cgroup(const json_t *data)
@@ -284,20 +290,26 @@ static int by_fill(const void *a, const void *b)
 	       status_percent(json_get_int(x, "entries", 0), json_get_int(x, "room", 0));
 }
 
-/* The fullest of the kernel's. */
+/* The fullest of the kernel's, of those that should not be full. */
 static void print_tables(const json_t *data)
 {
 	const json_t *tables = json_object_get(data, "tables");
-	size_t count = json_array_size(tables);
-	_cleanup_free_ json_t **items = calloc(count + 1, sizeof(*items));
+	_cleanup_free_ json_t **items = calloc(json_array_size(tables) + 1, sizeof(*items));
+	size_t count = 0, i;
+	json_t *table;
 
-	if (!items || !count)
+	if (!items)
 		return;
-	for (size_t i = 0; i < count; i++)
-		items[i] = json_array_get(tables, i);
+	json_array_foreach(tables, i, table)
+	{
+		if (!status_table_evicts(table))
+			items[count++] = table;
+	}
+	if (!count)
+		return;
 	qsort(items, count, sizeof(*items), by_fill);
 	printf("tables       ");
-	for (size_t i = 0; i < count && i < TABLES_TOLD; i++)
+	for (i = 0; i < count && i < TABLES_TOLD; i++)
 		printf("%s%s %d %%", i ? ", " : "", json_get_text(items[i], "name", "?"),
 		       status_percent(json_get_int(items[i], "entries", 0),
 				      json_get_int(items[i], "room", 0)));

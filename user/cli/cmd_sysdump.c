@@ -234,13 +234,25 @@ static void add_processes(struct dump *d)
 
 /* ---- the node ---- */
 
+/* Why there is less of it than there should be; NULL: there is all of it. What the command has
+ * printed is not said: it has not been cleaned. */
+static const char *why_short(int status, size_t n)
+{
+	if (n == OUTPUT_MAX)
+		return "cut";
+	if (!status)
+		return NULL;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 127 ? "there is no such program"
+							       : "ended early";
+}
+
 /* What a command prints, at most OUTPUT_MAX of it. */
 static void add_command(struct dump *d, const char *name, const char *command, const char *what)
 {
 	_cleanup_free_ char *text = malloc(OUTPUT_MAX + 1), *line = NULL;
+	const char *why;
 	size_t n;
 	FILE *f;
-	int status;
 
 	if (asprintf(&line, "exec 2>&1; PATH=$PATH:/usr/sbin:/sbin timeout 10 %s", command) < 0)
 		line = NULL;
@@ -251,11 +263,11 @@ static void add_command(struct dump *d, const char *name, const char *command, c
 	}
 	n = fread(text, 1, OUTPUT_MAX, f);
 	text[n] = '\0';
-	status = pclose(f);
-	if (status)
-		missing(d, name, WEXITSTATUS(status) == 127 ? "there is no such program" : text);
-	else
+	why = why_short(pclose(f), n);
+	if (n || !why)
 		add_text(d, name, text, what);
+	if (why)
+		missing(d, name, why);
 }
 
 static void add_kernel(struct dump *d)

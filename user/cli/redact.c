@@ -17,9 +17,13 @@ static const char *const names[] = { "token",		"password", "passwd",  "authoriza
 				     "private",		"x-auth",   "secret",  "tls.key",
 				     "client-key-data", NULL };
 /* Names that have such a part, and say nothing secret. */
-static const char *const harmless[] = { "secretName",	"credentialName",
-					"secretKeyRef", "automountServiceAccountToken",
-					"secretRef",	NULL };
+static const char *const harmless[] = {
+	"secretName", "credentialName", "secretKeyRef", "automountServiceAccountToken",
+	"secretRef",  "httpCookie",	"synCookies",	"authorization_policies",
+	NULL
+};
+/* Those whose values have blanks and semicolons in them: up to the end of the line. */
+static const char *const lines[] = { "authorization", "cookie", NULL };
 
 static bool name_is_secret(const char *name)
 {
@@ -53,12 +57,16 @@ static size_t web_token(const char *at)
 
 static size_t private_key(const char *at)
 {
-	const char *line = strstr(at, "PRIVATE KEY-----"), *end;
+	static const char mark[] = "PRIVATE KEY-----";
+	const char *line, *end;
 
-	if (strncmp(at, "-----BEGIN ", 11) != 0 || !line || line - at > 40)
+	if (strncmp(at, "-----BEGIN ", 11) != 0)
 		return 0;
-	end = strstr(line + 16, "PRIVATE KEY-----");
-	return end ? (size_t)(end + 16 - at) : strlen(at);
+	line = memmem(at, strnlen(at, 40 + sizeof(mark)), mark, sizeof(mark) - 1);
+	if (!line)
+		return 0;
+	end = strstr(line + sizeof(mark) - 1, mark);
+	return end ? (size_t)(end - at) + sizeof(mark) - 1 : strlen(at);
 }
 
 /* Behind "Bearer " and "Basic ". *kept: what stays of it. */
@@ -78,22 +86,56 @@ static size_t credentials(const char *at, size_t *kept)
 	return 0;
 }
 
-/* "password=x", "token: x". Likewise. */
+static bool is_one_of(const char *name, const char *const *list)
+{
+	for (; *list; list++)
+		if (strcmp(name, *list) == 0)
+			return true;
+	return false;
+}
+
+/* Behind `at`, between quotes: up to the one that ends it. */
+static size_t quoted_length(const char *at, char quote)
+{
+	size_t n = 0;
+
+	while (at[n] && at[n] != '\n' && at[n] != quote)
+		n += at[n] == '\\' && at[n + 1] && at[n + 1] != '\n' ? 2 : 1;
+	return n;
+}
+
+/* How long the value is that begins `at`, or behind blanks and a quote there, of which there are
+ * *before. */
+static size_t value_length(const char *at, const char *name, size_t *before)
+{
+	size_t skip = strspn(at, " ");
+
+	skip += strspn(at + skip, "\\");
+	*before = skip;
+	if (at[skip] == '"' || at[skip] == '\'') {
+		++*before;
+		return quoted_length(at + skip + 1, at[skip]);
+	}
+	if (is_one_of(name, lines) || at[skip] == '[' || at[skip] == '{')
+		return strcspn(at + skip, "\r\n");
+	return strcspn(at + skip, " \t\n\"',;&");
+}
+
+/* "password=x", "token: x", "Cookie: a=x; b=y" and a line's end. Likewise. */
 static size_t assignment(const char *at, size_t *kept)
 {
 	for (size_t i = 0; names[i]; i++) {
-		size_t len = strlen(names[i]), n;
+		size_t len = strlen(names[i]), before, n;
 
 		if (strncasecmp(at, names[i], len) != 0)
 			continue;
-		len += strspn(at + len, "\"'");
+		len += strspn(at + len, "\\\"'");
 		if (at[len] != '=' && at[len] != ':')
 			continue;
 		len++;
-		len += strspn(at + len, " \"'");
-		n = strcspn(at + len, " \t\n\"',;&");
-		*kept = len;
-		return n ? len + n : 0;
+		n = value_length(at + len, names[i], &before);
+		*kept = len + before;
+		return n ? len + before + n : 0;
 	}
 	return 0;
 }
@@ -154,6 +196,24 @@ static json_t *hide_all(const json_t *object)
 	return out;
 }
 
+/* Every string in it; names and what else there is stay. */
+static json_t *hide_strings(const json_t *value)
+{
+	json_t *out, *member;
+	const char *key;
+	size_t i;
+
+	if (json_is_string(value))
+		return json_string(REDACTED);
+	if (!json_is_object(value) && !json_is_array(value))
+		return json_incref((json_t *)value);
+	out = json_is_object(value) ? json_object() : json_array();
+	json_object_foreach((json_t *)value, key, member)
+		json_object_set_new(out, key, hide_strings(member));
+	json_array_foreach(value, i, member) json_array_append_new(out, hide_strings(member));
+	return out;
+}
+
 static json_t *redact_array(const json_t *array)
 {
 	json_t *out = json_array(), *value;
@@ -188,11 +248,28 @@ static json_t *redact_member(const char *key, const json_t *value, bool secret)
 	if (secret && (strcmp(key, "data") == 0 || strcmp(key, "stringData") == 0) &&
 	    json_is_object(value))
 		return hide_all(value);
-	if (is_copy(key) || (json_is_string(value) && name_is_secret(key)))
+	if (is_copy(key))
 		return json_string(REDACTED);
+	if (name_is_secret(key))
+		return hide_strings(value);
 	if (strcmp(key, "env") == 0 && json_is_array(value))
 		return redact_env(value);
 	return redact_json(value);
+}
+
+/* {"key": "request.headers[x-api-key]", "values": [...]} of an AuthorizationPolicy. */
+static void hide_values(json_t *condition)
+{
+	static const char *const members[] = { "values", "notValues" };
+
+	if (!name_is_secret(json_get_text(condition, "key", "")))
+		return;
+	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++) {
+		const json_t *values = json_object_get(condition, members[i]);
+
+		if (values)
+			json_object_set_new(condition, members[i], hide_strings(values));
+	}
 }
 
 static json_t *redact_object(const json_t *object)
@@ -203,6 +280,7 @@ static json_t *redact_object(const json_t *object)
 
 	json_object_foreach((json_t *)object, key, value)
 		json_object_set_new(out, key, redact_member(key, value, secret));
+	hide_values(out);
 	return out;
 }
 
@@ -238,6 +316,7 @@ void redact_queries(json_t *value)
 	if (!json_is_object(value))
 		return;
 	cut_query(value, "path");
+	cut_query(value, "x_forwarded_path");
 	cut_query(value, "uri");
 	json_object_foreach(value, key, member) redact_queries(member);
 }

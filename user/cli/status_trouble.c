@@ -75,14 +75,23 @@ static void add_table(json_t *list, const char *name, json_int_t entries, json_i
 						 percent, (long long)entries, (long long)room));
 }
 
+bool status_table_evicts(const json_t *table)
+{
+	return json_is_true(json_object_get(table, "evicts"));
+}
+
 static void add_tables(json_t *list, const json_t *status)
 {
 	json_t *table;
 	size_t i;
 
 	json_array_foreach(json_object_get(status, "tables"), i, table)
-		add_table(list, json_get_text(table, "name", "?"),
-			  json_get_int(table, "entries", 0), json_get_int(table, "room", 0));
+	{
+		if (!status_table_evicts(table))
+			add_table(list, json_get_text(table, "name", "?"),
+				  json_get_int(table, "entries", 0),
+				  json_get_int(table, "room", 0));
+	}
 }
 
 json_t *status_trouble(const json_t *status)

@@ -5,6 +5,7 @@
  * What in weftd's answer to `status` needs someone to look at it.
  */
 #include <jansson.h>
+#include <stdbool.h>
 
 enum { TABLE_FULL_PERCENT = 90 };
 
@@ -12,5 +13,7 @@ enum { TABLE_FULL_PERCENT = 90 };
 json_t *status_trouble(const json_t *status);
 /* How full a table is; 0 if it has no room at all. */
 int status_percent(json_int_t entries, json_int_t room);
+/* Whether it is well when one of `tables` is full: its oldest entries make room. */
+bool status_table_evicts(const json_t *table);
 
 #endif

@@ -66,7 +66,7 @@ static json_t *name_in(const json_t *row, enum top_view view)
 /* What makes it the same row in the next answer: all that is no number. */
 static json_t *key_of(const json_t *row)
 {
-	static const char *const texts[] = { "service",	 "cluster", "protocol",
+	static const char *const texts[] = { "service",	 "cluster", "protocol",	  "by",
 					     "security", "flags",   "grpc_status" };
 	_cleanup_json_ json_t *parts = json_array();
 	_cleanup_free_ char *text = NULL;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/client.h"
+#include "cli/status_trouble.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 #include "lib/base/json_io.h"
@@ -218,14 +219,14 @@ static void put_rows(struct screen *s)
 
 /* ---- the node ---- */
 
-static void put_bar(int y, const char *what, long long used, long long room)
+static void put_bar(int y, const char *what, long long used, long long room, bool may_be_full)
 {
 	enum { BAR = 30 };
 	int filled = room > 0 ? (int)(BAR * used / room) : 0;
 
 	mvprintw(y, 0, "%-22s %10lld of %-10lld ", what, used, room);
 	addch('[');
-	attron(COLOR_PAIR(room > 0 && used * 10 > room * 9 ? BAD : MARKED));
+	attron(COLOR_PAIR(!may_be_full && room > 0 && used * 10 > room * 9 ? BAD : MARKED));
 	for (int i = 0; i < BAR; i++)
 		addch(i < filled ? '|' : ' ');
 	attroff(COLOR_PAIR(BAD));
@@ -270,12 +271,13 @@ static void put_node(const struct screen *s)
 	y = put_lines(y, json_object_get(n, "missing"), "missing");
 	y = put_lines(y, json_object_get(n, "certificates"), "certificate");
 	put_bar(++y, "connections by packets", json_get_int(n, "connections", 0),
-		json_get_int(n, "max_connections", 0));
+		json_get_int(n, "max_connections", 0), false);
 	json_array_foreach(json_object_get(n, "tables"), i, table)
 	{
 		if (++y < LINES - FOOT_LINES)
 			put_bar(y, json_get_text(table, "name", "?"),
-				json_get_int(table, "entries", 0), json_get_int(table, "room", 0));
+				json_get_int(table, "entries", 0), json_get_int(table, "room", 0),
+				status_table_evicts(table));
 	}
 }
 

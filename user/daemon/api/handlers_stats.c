@@ -293,9 +293,9 @@ static int add_table(void *list, const struct map_use *u)
 {
 	if (!u->filled)
 		return 0;
-	return json_array_append_new(list,
-				     json_pack("{s:s, s:I, s:I}", "name", u->name, "entries",
-					       (json_int_t)u->entries, "room", (json_int_t)u->room))
+	return json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:b}", "name", u->name,
+						     "entries", (json_int_t)u->entries, "room",
+						     (json_int_t)u->room, "evicts", (int)u->evicts))
 		       ? -ENOMEM
 		       : 0;
 }

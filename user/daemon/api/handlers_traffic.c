@@ -88,12 +88,12 @@ static int add_row(void *list, const struct traffic *t)
 {
 	json_t *row = t->http ? http_json(t) : tcp_json(t->tcp);
 	_cleanup_(json_decrefp) json_t *rest = json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s}", "reporters",
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s}", "reporters",
 		reporters_json(t->reporters), "source", peer_json(t->source), "destination",
 		peer_json(t->destination), "service", json_text(t->service), "service_name",
 		json_text(t->service_name), "service_namespace", json_text(t->service_namespace),
-		"cluster", json_text(t->cluster ? t->cluster : ""), "protocol", t->protocol,
-		"security", security_name(t->security));
+		"cluster", json_text(t->cluster ? t->cluster : ""), "protocol", t->protocol, "by",
+		t->by, "security", security_name(t->security));
 
 	if (!row || !rest || json_object_update(row, rest)) {
 		json_decref(row);

@@ -14,6 +14,7 @@
 
 enum {
 	CONNECTIONS_MAX = 32,
+	CONNECTIONS_PER_ADDRESS = CONNECTIONS_MAX / 2, /* so that one can't shut out all others */
 	SILENCE_MAX_S = 10,
 	MEMORY_PER_CONNECTION = 128 * 1024, /* what is sent at once lies there, too */
 	BLOCK = 64 * 1024,
@@ -138,8 +139,10 @@ static int start(struct metrics *m, int fd)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	m->daemon = mhd.start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, m,
 				     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-				     (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-				     (unsigned)SILENCE_MAX_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+				     (unsigned)CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+				     (unsigned)CONNECTIONS_PER_ADDRESS,
+				     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENCE_MAX_S,
+				     MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 				     (size_t)MEMORY_PER_CONNECTION, MHD_OPTION_END);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return m->daemon ? 0 : -ENOMEM;
@@ -152,19 +155,20 @@ bool metrics_address_valid(const char *address)
 
 DEFINE_CLEANUP(struct metrics *, metrics_close);
 
+int metrics_listen(const char *address)
+{
+	int r = library_load("libmicrohttpd.so.12", mhd_symbols,
+			     sizeof(mhd_symbols) / sizeof(mhd_symbols[0]));
+
+	return r ? r : listen_address_open(address, LISTEN_ANY);
+}
+
 int metrics_open(const struct metrics_options *o, struct metrics **out)
 {
 	_cleanup_(metrics_closep) struct metrics *m = calloc(1, sizeof(*m));
-	_cleanup_close_ int fd = listen_address_open(o->address, LISTEN_ANY);
-	int r = m ? 0 : -ENOMEM;
+	_cleanup_close_ int fd = o->fd;
+	int r = m ? metrics_exchange_open(o->loop, o->weftd, &m->exchange) : -ENOMEM;
 
-	if (!r && fd < 0)
-		r = fd;
-	if (!r)
-		r = library_load("libmicrohttpd.so.12", mhd_symbols,
-				 sizeof(mhd_symbols) / sizeof(mhd_symbols[0]));
-	if (!r)
-		r = metrics_exchange_open(o->loop, o->weftd, &m->exchange);
 	if (r)
 		return r;
 	m->source = metrics_source_new(o->weftd->kernel, m->exchange, o->series_max);

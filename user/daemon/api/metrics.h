@@ -18,12 +18,15 @@ struct metrics;
 struct metrics_options {
 	struct event_loop *loop; /* borrowed until metrics_close(), like the next */
 	struct weftd *weftd;
-	const char *address; /* ADDRESS:PORT, [ADDRESS]:PORT, :PORT */
-	size_t series_max;   /* time series of traffic */
+	int fd;		   /* of metrics_listen(): it is metrics_open()'s, which closes it */
+	size_t series_max; /* time series of traffic */
 };
 
 /* Whether it is "off" or where one may listen. */
 bool metrics_address_valid(const char *address);
+/* ADDRESS:PORT, [ADDRESS]:PORT, :PORT. What comes waits until metrics_open(). A descriptor or
+ * -errno, without logging. */
+int metrics_listen(const char *address);
 /* 0 or -errno, without logging. */
 int metrics_open(const struct metrics_options *o, struct metrics **out);
 void metrics_close(struct metrics *m); /* accepts NULL */

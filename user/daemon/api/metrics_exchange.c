@@ -12,11 +12,14 @@
 #include "daemon/api/ready.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
+#include "lib/base/table.h"
 
 enum {
 	WAIT_MS = 100, /* for the loop: what it does at a time takes less, but for large changes */
 	READY_MS =
 		5000, /* between looks at whether all is in the kernel, which take a millisecond */
+	/* Those that ask more often than this are told the same again. */
+	FRESH_MS = 250,
 	LOOK_MS = 10000, /* at what TCP counts, so that it is put down before its pods are gone */
 };
 
@@ -32,6 +35,7 @@ struct metrics_exchange {
 	struct event_timer timer;
 	bool ready;	   /* the loop's, as it was */
 	uint64_t ready_ms; /* then; 0: never */
+	uint64_t told_ms;  /* when what is told was looked at; 0: never. The loop's, too */
 	pthread_mutex_t lock;
 	pthread_cond_t answered;
 	enum state state;	  /* by the lock, like `next` */
@@ -47,16 +51,15 @@ static void name_ids(struct registry *r, enum registry_kind kind, struct metrics
 		ids->names[i] = registry_name(r, kind, ids->ids[i]);
 }
 
+/* What was put down last. */
 static void tell_sums(const struct weftd *d, struct metrics_told *to)
 {
-	const struct traffic_walk walk = weftd_traffic(d);
 	const struct tcp_sum *sums;
 	size_t count;
 
 	free(to->sums);
 	to->sums = NULL;
 	to->sum_count = 0;
-	(void)traffic_tcp_update(&walk); /* what was put down before is there all the same */
 	sums = traffic_tcp(d->kernel, &count);
 	to->sums = count ? malloc(count * sizeof(*sums)) : NULL;
 	if (!to->sums)
@@ -83,17 +86,50 @@ static bool is_ready(struct metrics_exchange *x)
 	return x->ready;
 }
 
+/* As the thread has them from the last time: until it has this answer it only reads them. */
+static void tell_samples_again(struct metrics_exchange *x)
+{
+	const struct metrics_samples *had = &x->last.samples;
+	struct metrics_samples *to = &x->next.samples;
+
+	for (size_t i = 0; i < had->count; i++) {
+		struct metrics_sample *s = table_push(to);
+
+		if (!s)
+			return;
+		*s = had->items[i];
+	}
+}
+
+/* Whether it is so soon after the last time that looking again isn't worth the loop's time. */
+static bool is_fresh(struct metrics_exchange *x)
+{
+	uint64_t now = clock_ms();
+
+	if (x->told_ms && now - x->told_ms < FRESH_MS)
+		return true;
+	x->told_ms = now;
+	return false;
+}
+
 static void tell(struct metrics_exchange *x)
 {
+	const struct traffic_walk walk = weftd_traffic(x->d);
+	bool fresh = is_fresh(x);
 	struct supervisor_status proxy;
 	struct metrics_told *to = &x->next;
 	struct weftd *d = x->d;
 
 	name_ids(engine_registry(d->engine), REG_PEER, &to->peers);
 	name_ids(engine_registry(d->engine), REG_CLUSTER, &to->clusters);
+	if (!fresh) /* should it fail: what was put down before is there all the same */
+		(void)traffic_tcp_update(&walk);
 	tell_sums(d, to);
 	to->samples.count = 0;
-	(void)metrics_own_loop(d, is_ready(x), &to->samples);
+	if (fresh)
+		tell_samples_again(x);
+	else
+		(void)metrics_own_loop(d, is_ready(x), &to->samples);
 	supervisor_status(d->supervisor, &proxy);
 	to->proxy = proxy.pid;
 }

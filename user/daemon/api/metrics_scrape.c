@@ -74,6 +74,7 @@ static const char *name_of(const struct names *n, __u32 id)
 
 /* A pass over the rows in use. */
 struct rows {
+	struct kernel *kernel;
 	const struct http_traffic *all;
 	const bool *skip; /* of each whether it is left out; NULL: none is */
 	struct http_traffic row;
@@ -84,7 +85,7 @@ struct rows {
 /* The number of the next row, which is read; -1: there are no more. */
 static int next_row(struct rows *r)
 {
-	while (r->all && !r->end && r->next < TRAFFIC_HTTP_ROWS) {
+	while (!r->end && traffic_http_reach(r->kernel, r->next)) {
 		__u32 i = r->next++;
 
 		if (!(r->skip && r->skip[i]) && traffic_http_read(r->all, i, &r->row, &r->end))
@@ -95,7 +96,9 @@ static int next_row(struct rows *r)
 
 static void want_names(struct metrics_source *s)
 {
-	struct rows rows = { .all = traffic_http_rows(s->kernel), .skip = s->placed };
+	struct rows rows = { .kernel = s->kernel,
+			     .all = traffic_http_rows(s->kernel),
+			     .skip = s->placed };
 
 	while (next_row(&rows) >= 0) {
 		want(&s->peers, rows.row.key.source);
@@ -124,7 +127,9 @@ static int place_row(struct metrics_source *s, int i, const struct http_traffic 
 
 static int place_rows(struct metrics_source *s)
 {
-	struct rows rows = { .all = traffic_http_rows(s->kernel), .skip = s->placed };
+	struct rows rows = { .kernel = s->kernel,
+			     .all = traffic_http_rows(s->kernel),
+			     .skip = s->placed };
 	int r = 0;
 
 	for (int i; !r && (i = next_row(&rows)) >= 0;)
@@ -174,7 +179,7 @@ static void add_row(struct metrics_numbers *n, const struct metrics_places *plac
 static size_t add_numbers(const struct metrics_source *s, const struct metrics_told *told,
 			  struct metrics_numbers *n)
 {
-	struct rows rows = { .all = traffic_http_rows(s->kernel) };
+	struct rows rows = { .kernel = s->kernel, .all = traffic_http_rows(s->kernel) };
 
 	for (int i; (i = next_row(&rows)) >= 0;)
 		if (s->placed[i])

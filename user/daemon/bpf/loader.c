@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -386,14 +387,20 @@ static int open_objects(struct loader *l, const char *dir, bool xdp)
 	return 0;
 }
 
+static int load_prepared(struct bpf_object *obj)
+{
+	int r = bpf_object__load(obj);
+
+	return r ? log_err(r, "load the %s programs (--log-level debug says why)",
+			   bpf_object__name(obj))
+		 : 0;
+}
+
 static int load_object(struct bpf_object *obj, const char *dir, unsigned max_connections)
 {
 	int r = prepare(obj, dir, max_connections);
 
-	if (!r && (r = bpf_object__load(obj)))
-		log_err(r, "load the %s programs (--log-level debug says why)",
-			bpf_object__name(obj));
-	return r;
+	return r ? r : load_prepared(obj);
 }
 
 /* The first one makes the maps, with the size that was kept or chosen. */
@@ -421,6 +428,11 @@ static int find_maps(struct loader *l)
 	return 0;
 }
 
+enum {
+	TRAFFIC_BYTES = TRAFFIC_HTTP_ROWS * sizeof(struct http_traffic),
+	TRAFFIC_STEP = 1 << 16, /* whole pages */
+};
+
 static int map_limits(struct loader *l)
 {
 	void *at = mmap(NULL, CLUSTER_IDS_MAX * sizeof(*l->limits), PROT_READ | PROT_WRITE,
@@ -434,13 +446,45 @@ static int map_limits(struct loader *l)
 
 static int map_traffic(struct loader *l)
 {
-	void *at = mmap(NULL, TRAFFIC_HTTP_ROWS * sizeof(*l->http_traffic), PROT_READ, MAP_SHARED,
-			l->map[MAP_HTTP_TRAFFIC], 0);
+	void *at = mmap(NULL, TRAFFIC_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (at == MAP_FAILED)
-		return log_err(-errno, "map the map http_traffic into memory");
+		return log_err(-errno, "reserve room for the map http_traffic");
 	l->http_traffic = at;
-	return 0;
+	return loader_reach_traffic(l, 0) ? 0
+					  : log_err(-errno, "map the map http_traffic into memory");
+}
+
+/* Another thread may do the same. */
+static bool map_more_traffic(struct loader *l, size_t want)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	size_t has;
+	bool ok = true;
+
+	pthread_mutex_lock(&lock);
+	has = l->traffic_mapped;
+	if (has < want) {
+		ok = mmap((char *)l->http_traffic + has, want - has, PROT_READ,
+			  MAP_SHARED | MAP_FIXED, l->map[MAP_HTTP_TRAFFIC],
+			  (off_t)has) != MAP_FAILED;
+		if (ok)
+			__atomic_store_n(&l->traffic_mapped, want, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&lock);
+	return ok;
+}
+
+bool loader_reach_traffic(struct loader *l, __u32 i)
+{
+	size_t end = (i + 1) * sizeof(*l->http_traffic);
+	size_t want = (end + TRAFFIC_STEP - 1) / TRAFFIC_STEP * TRAFFIC_STEP;
+
+	if (!l->http_traffic || i >= TRAFFIC_HTTP_ROWS)
+		return false;
+	if (end <= __atomic_load_n(&l->traffic_mapped, __ATOMIC_ACQUIRE))
+		return true;
+	return map_more_traffic(l, want < TRAFFIC_BYTES ? want : TRAFFIC_BYTES);
 }
 
 /* Into the programs' data: the objects are not loaded by their skeletons, which would map it. */
@@ -516,6 +560,28 @@ static int pin_progs(struct loader *l, const char *dir)
 	return r;
 }
 
+/* By their descriptors: a pin that someone has removed must not make another map. */
+static int share_maps(const struct loader *l, struct bpf_object *obj)
+{
+	struct bpf_map *m;
+	int r = 0;
+
+	bpf_object__for_each_map(m, obj)
+	{
+		const char *path = bpf_map__pin_path(m); /* NULL: it is this object's own */
+		int fd = path ? bpf_object__find_map_fd_by_name(l->tc->obj, bpf_map__name(m)) : -1;
+
+		if (r || !path)
+			continue;
+		r = fd < 0 ? fd : bpf_map__reuse_fd(m, fd);
+		if (!r)
+			r = bpf_map__set_pin_path(m, NULL);
+		if (r)
+			log_err(r, "share the map %s", bpf_map__name(m));
+	}
+	return r;
+}
+
 int loader_need_tunnel(struct loader *l, const char *dir)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = dir);
@@ -526,7 +592,9 @@ int loader_need_tunnel(struct loader *l, const char *dir)
 	l->tunnel = tunnel_bpf__open_opts(&opts);
 	if (!l->tunnel)
 		return log_err(-errno, "open the BPF programs");
-	r = load_object(l->tunnel->obj, dir, 0);
+	r = share_maps(l, l->tunnel->obj);
+	if (!r)
+		r = load_prepared(l->tunnel->obj);
 	if (!r)
 		r = pin_prog(l, dir, PROG_FROM_TUNNEL);
 	if (!r)
@@ -659,7 +727,7 @@ void loader_close(struct loader *l)
 	if (l->limits)
 		munmap(l->limits, CLUSTER_IDS_MAX * sizeof(*l->limits));
 	if (l->http_traffic)
-		munmap((void *)l->http_traffic, TRAFFIC_HTTP_ROWS * sizeof(*l->http_traffic));
+		munmap((void *)l->http_traffic, TRAFFIC_BYTES);
 	tc_bpf__destroy(l->tc);
 	sweep_bpf__destroy(l->sweep);
 	sock_bpf__destroy(l->sock);

@@ -98,8 +98,10 @@ struct loader {
 	struct inner_layout inner[MAP_MAX]; /* of MAP_GEN_* */
 	int btf_fd;
 	struct cluster_limit *limits; /* the map `limits`, shared; CLUSTER_IDS_MAX rows */
-	/* The map `http_traffic`, as weft-proxy writes it; TRAFFIC_HTTP_ROWS rows. */
+	/* The map `http_traffic`, as weft-proxy writes it: the rows that loader_reach_traffic() has
+	 * reached. Address space is reserved for the others, which would count as memory. */
 	const struct http_traffic *http_traffic;
+	size_t traffic_mapped; /* bytes of it, from the first row on */
 	struct tc_bpf *tc;
 	struct sweep_bpf *sweep;
 	struct sock_bpf *sock;
@@ -118,8 +120,11 @@ struct loader_options {
 
 /* `dir` is a directory on a bpffs. Logs. */
 int loader_open(struct loader *l, const char *dir, const struct loader_options *o);
-/* Loads PROG_FROM_TUNNEL and PROG_TO_TUNNEL, once: they are for nodes that have such NICs. `dir` as
- * before. Logs. */
+/* Makes row `i` of `http_traffic` and those in front of it readable. For any thread. False: there
+ * is no such row, or it can't be mapped. */
+bool loader_reach_traffic(struct loader *l, __u32 i);
+/* Loads PROG_FROM_TUNNEL and PROG_TO_TUNNEL, once, with the maps that the others have: they are for
+ * nodes that have such NICs. `dir` as before. Logs. */
 int loader_need_tunnel(struct loader *l, const char *dir);
 /* Gives the maps of an object that is yet to be loaded the sizes of those that are pinned in `dir`.
  * Pins of counters in another layout are removed, so that they are made anew; nothing is removed

@@ -59,6 +59,6 @@ uint64_t counters_dest_id(const struct dest_key *k);
  * Deletes what `t` didn't name the last time either, unless it still counts open connections. Stops
  * after some 20 ms. See kernel_forget() for what it returns.
  */
-int counters_forget(struct counters *c, const struct loader *l, const struct tables *t);
+int counters_forget(struct counters *c, struct loader *l, const struct tables *t);
 
 #endif

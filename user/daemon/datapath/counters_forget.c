@@ -115,19 +115,21 @@ static int use_dests(struct ids *used, const struct tables *t)
 	return r;
 }
 
-/* Rows of traffic are never given to other clusters, nor may their ids be: they outlive names. */
-static int use_traffic(struct ids *used, const struct loader *l)
+/* Rows of traffic are never given to other clusters, nor may their ids be: they outlive names. Read
+ * from memory that weft-proxy writes. */
+static int use_traffic(struct ids *used, struct loader *l)
 {
-	struct http_traffic row;
+	const struct http_traffic *rows = l->http_traffic;
 	int r = 0;
 
-	for (__u32 i = 0; r >= 0 && i < TRAFFIC_HTTP_ROWS; i++) {
-		if (bpf_map_lookup_elem(l->map[MAP_HTTP_TRAFFIC], &i, &row))
-			return -errno;
-		if (row.taken == TRAFFIC_FREE)
+	for (__u32 i = 0; r >= 0 && loader_reach_traffic(l, i); i++) {
+		__u32 taken = __atomic_load_n(&rows[i].taken, __ATOMIC_ACQUIRE);
+		__u32 cluster = __atomic_load_n(&rows[i].key.cluster, __ATOMIC_RELAXED);
+
+		if (i && taken == TRAFFIC_FREE)
 			break;
-		if (row.key.cluster)
-			r = ids_add(used, row.key.cluster);
+		if (taken == TRAFFIC_TAKEN && cluster && cluster < CLUSTER_IDS_MAX)
+			r = ids_add(used, cluster);
 	}
 	return r;
 }
@@ -171,7 +173,7 @@ static const struct {
 /* ---- a round ---- */
 
 /* What had vanished before is due, unless it is in use again; what has vanished since waits. */
-static int list_due(struct counter_ids *c, enum counter_kind kind, const struct loader *l,
+static int list_due(struct counter_ids *c, enum counter_kind kind, struct loader *l,
 		    const struct tables *t)
 {
 	_cleanup_(ids_free) struct ids used = {};
@@ -236,8 +238,7 @@ static int delete_some(struct counter_ids *c, enum counter_kind kind, const stru
 	return r;
 }
 
-static int forget_kind(struct counters *c, const struct loader *l, const struct tables *t,
-		       uint64_t end)
+static int forget_kind(struct counters *c, struct loader *l, const struct tables *t, uint64_t end)
 {
 	struct counter_ids *ids = &c->ids[c->forgetting];
 	int r = c->listed ? 0 : list_due(ids, c->forgetting, l, t);
@@ -257,7 +258,7 @@ static bool waits(const struct counters *c)
 	return false;
 }
 
-int counters_forget(struct counters *c, const struct loader *l, const struct tables *t)
+int counters_forget(struct counters *c, struct loader *l, const struct tables *t)
 {
 	uint64_t end = clock_ms() + BUDGET_MS;
 

@@ -161,7 +161,7 @@ static int open_parts(struct kernel *k, const struct kernel_options *o)
 	if (!r)
 		r = authz_open(&k->authz, &k->loader);
 	if (!r)
-		r = tcp_rows_open(&k->loader);
+		r = tcp_rows_open(k);
 	if (!r)
 		r = sweep_open(k);
 	if (!r)

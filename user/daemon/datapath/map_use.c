@@ -40,6 +40,7 @@ static int count(int fd, struct map_use *u)
 	if (bpf_obj_get_info_by_fd(fd, &info, &size))
 		return -errno;
 	u->filled = info.type == BPF_MAP_TYPE_HASH || info.type == BPF_MAP_TYPE_LRU_HASH;
+	u->evicts = info.type == BPF_MAP_TYPE_LRU_HASH || info.type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
 	u->room = info.max_entries;
 	return u->filled ? map_walk(fd, info.key_size, info.value_size, count_one, &u->entries) : 0;
 }

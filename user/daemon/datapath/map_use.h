@@ -16,6 +16,7 @@ struct map_use {
 	bool filled;	  /* it is a table that can be full: */
 	uint64_t entries; /* that it has, */
 	uint64_t room;	  /* and may have */
+	bool evicts;	  /* full is as it should be: the oldest make room for what is new */
 };
 
 /* Every map that there is. Tables are counted by walking over them: milliseconds where many

@@ -8,20 +8,24 @@
 
 #include "daemon/datapath/datapath_priv.h"
 
+enum { AT_ONCE = 1024 }; /* of a turn: the event loop has other work */
+
 struct refusals {
 	struct ring_buffer *ring;
 	void (*each)(void *arg, const struct refusal_event *e);
 	void *arg;
 	bool drops;
+	unsigned taken; /* in this turn */
 };
 
+/* libbpf stops at an error, behind the event that it was answered for. */
 static int take(void *arg, void *data, size_t size)
 {
-	const struct refusals *r = arg;
+	struct refusals *r = arg;
 
 	if (!r->drops && size == sizeof(struct refusal_event))
 		r->each(r->arg, data);
-	return 0;
+	return ++r->taken < AT_ONCE ? 0 : -EAGAIN;
 }
 
 int refusals_open(struct kernel *k, void (*each)(void *arg, const struct refusal_event *e),
@@ -41,16 +45,22 @@ int refusals_open(struct kernel *k, void (*each)(void *arg, const struct refusal
 	return 0;
 }
 
+/* -EAGAIN, that there may be more, is no error: they wait for the next turn. */
+static void consume(struct refusals *r, bool drops)
+{
+	r->drops = drops;
+	r->taken = 0;
+	(void)ring_buffer__consume(r->ring);
+}
+
 void refusals_take(struct refusals *r)
 {
-	r->drops = false;
-	(void)ring_buffer__consume(r->ring);
+	consume(r, false);
 }
 
 void refusals_drop(struct refusals *r)
 {
-	r->drops = true;
-	(void)ring_buffer__consume(r->ring);
+	consume(r, true);
 }
 
 void refusals_close(struct refusals *r)

@@ -13,9 +13,10 @@ struct refusals;
 /* Calls each() for every one that is taken. 0 or -errno. */
 int refusals_open(struct kernel *k, void (*each)(void *arg, const struct refusal_event *e),
 		  void *arg, struct refusals **out);
-/* Takes all that are there. */
+/* Takes those that are there: as many as there is room for, but no more, even if they keep coming.
+ */
 void refusals_take(struct refusals *r);
-/* Takes them, and tells of none. */
+/* Takes them likewise, and tells of none. */
 void refusals_drop(struct refusals *r);
 void refusals_close(struct refusals *r); /* accepts NULL */
 

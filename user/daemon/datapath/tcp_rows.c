@@ -21,14 +21,64 @@ enum {
 
 static const struct tcp_traffic_key rest_key;
 
-int tcp_rows_open(const struct loader *l)
+static bool is_rest(const struct tcp_traffic_key *key)
+{
+	return !memcmp(key, &rest_key, sizeof(*key));
+}
+
+/* ---- rows of ids that are nobody's ---- */
+
+bool tcp_row_is_named(const struct tcp_traffic_key *key, const struct ids *clusters,
+		      const struct ids *endpoints)
+{
+	if (!key->cluster || !key->endpoint)
+		return is_rest(key);
+	return ids_has(clusters, key->cluster) && ids_has(endpoints, key->endpoint);
+}
+
+struct nameless {
+	const struct ids *clusters, *endpoints;
+	TABLE(struct tcp_traffic_key) keys; /* to be deleted after the walk */
+};
+
+static int note_nameless(void *arg, const void *key, const void *value)
+{
+	struct nameless *n = arg;
+	struct tcp_traffic_key k, *slot;
+
+	(void)value;
+	memcpy(&k, key, sizeof(k));
+	if (tcp_row_is_named(&k, n->clusters, n->endpoints))
+		return 0;
+	slot = table_push(&n->keys);
+	if (!slot)
+		return -ENOMEM;
+	*slot = k;
+	return 0;
+}
+
+static int delete_nameless(const struct kernel *k)
+{
+	struct nameless n = { .clusters = &k->counters.ids[COUNT_CLUSTERS].known,
+			      .endpoints = &k->counters.ids[COUNT_ENDPOINTS].known };
+	int map = k->loader.map[MAP_TCP_TRAFFIC];
+	int r = map_walk(map, sizeof(struct tcp_traffic_key), sizeof(struct tcp_traffic),
+			 note_nameless, &n);
+
+	if (!r && n.keys.count)
+		r = map_delete(map, n.keys.items, sizeof(*n.keys.items), n.keys.count);
+	free(n.keys.items);
+	return r ? log_err(r, "clean the map tcp_traffic") : 0;
+}
+
+int tcp_rows_open(const struct kernel *k)
 {
 	static const struct tcp_traffic none;
 
-	if (bpf_map_update_elem(l->map[MAP_TCP_TRAFFIC], &rest_key, &none, BPF_NOEXIST) &&
+	if (bpf_map_update_elem(k->loader.map[MAP_TCP_TRAFFIC], &rest_key, &none, BPF_NOEXIST) &&
 	    errno != EEXIST)
 		return log_err(-errno, "make a row of the map tcp_traffic");
-	return 0;
+	return delete_nameless(k);
 }
 
 void tcp_rows_free(struct tcp_rows *t)
@@ -58,7 +108,7 @@ bool tcp_row_is_idle(const struct tcp_row *row, const struct addr_set *pods,
 	const struct tcp_traffic_key *key = &row->key;
 	bool from_outside = !memcmp(&key->caller, &any, sizeof(any));
 
-	if (row->value.opened != row->value.closed || !memcmp(key, &rest_key, sizeof(*key)))
+	if (is_rest(key))
 		return false;
 	return !ids_has(endpoints, key->endpoint) ||
 	       (!from_outside && !addr_set_has(pods, &key->caller));

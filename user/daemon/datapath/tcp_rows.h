@@ -28,14 +28,21 @@ struct tcp_rows {
 	TABLE(struct tcp_row) idle; /* that go the next time, unless they have changed */
 };
 
-/* Makes the row for what finds no room, where there is none. 0, or -errno after having logged. */
-int tcp_rows_open(const struct loader *l);
+/* To be called when it is known which counters there are, before ids are given to names. Makes the
+ * row for what finds no room, where there is none, and deletes those that an earlier weftd has left
+ * of ids without counters. 0, or -errno after having logged. */
+int tcp_rows_open(const struct kernel *k);
 void tcp_rows_free(struct tcp_rows *t);
 /* To be called every second or so, when the sweep has run: does what is due. Logs. */
 void tcp_rows_keep(struct kernel *k);
 
+/* Whether both ids of a row are still those of names, or it is the row for what finds no room.
+ * Others may be given to other names after a restart. Pure. */
+bool tcp_row_is_named(const struct tcp_traffic_key *key, const struct ids *clusters,
+		      const struct ids *endpoints);
 /* Whether a row may go: its caller is no pod of this node any more, or its endpoint none that rules
- * speak of, and no connection of it is open. Pure. */
+ * speak of. If a connection of it is open all the same, what is still to be counted makes a new
+ * one. Pure. */
 bool tcp_row_is_idle(const struct tcp_row *row, const struct addr_set *pods,
 		     const struct ids *endpoints);
 

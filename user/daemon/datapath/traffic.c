@@ -58,6 +58,7 @@ void traffic_of_http(const struct http_traffic *row, const char *source, const c
 {
 	tell_names(texts, source, destination, cluster, row->host, out);
 	out->protocol = row->key.is_tcp ? "tcp" : row->key.is_grpc ? "grpc" : "http";
+	out->by = "proxy";
 	out->flags = flags_text(row->key.flags, texts->flags);
 	out->reporters = row->key.reporters;
 	out->security = (enum traffic_security)row->key.security;
@@ -76,6 +77,7 @@ void traffic_of_tcp(const struct tcp_sum *sum, struct traffic_texts *texts, stru
 {
 	tell_names(texts, sum->names.source, sum->names.destination, sum->names.cluster, "", out);
 	out->protocol = "tcp";
+	out->by = "kernel";
 	out->flags = "-";
 	out->reporters = (unsigned)sum->reporters;
 	out->security = TRAFFIC_PLAIN;
@@ -87,6 +89,11 @@ void traffic_of_tcp(const struct tcp_sum *sum, struct traffic_texts *texts, stru
 const struct http_traffic *traffic_http_rows(const struct kernel *k)
 {
 	return k->loader.http_traffic;
+}
+
+bool traffic_http_reach(struct kernel *k, __u32 i)
+{
+	return loader_reach_traffic(&k->loader, i);
 }
 
 /* What all that found no row left is told by: nothing but that it was. */
@@ -101,6 +108,7 @@ static void forget_key(struct http_traffic *row)
 static void check_key(struct http_traffic_key *key)
 {
 	key->reporters &= TRAFFIC_SOURCE | TRAFFIC_DESTINATION;
+	key->flags &= FLAGS_ALL;
 	key->is_grpc = !!key->is_grpc;
 	key->is_tcp = !!key->is_tcp;
 	if (key->security > TRAFFIC_SECURITY_UNKNOWN)
@@ -165,7 +173,7 @@ static int each_http(struct walk *w)
 	bool end = !rows;
 	int r = 0;
 
-	for (__u32 i = 0; !r && !end && i < TRAFFIC_HTTP_ROWS; i++)
+	for (__u32 i = 0; !r && !end && traffic_http_reach(w->w->kernel, i); i++)
 		if (traffic_http_read(rows, i, &row, &end))
 			r = tell_http(w, &row);
 	return r;

@@ -19,6 +19,7 @@ struct traffic {
 	const char *service_namespace; /* "unknown" where it is no Service */
 	const char *cluster;	       /* "outbound|9080|v1|..."; NULL: none was chosen */
 	const char *protocol;	       /* "http", "grpc", "tcp" */
+	const char *by;	    /* what counted it: "proxy" (weft-proxy) or "kernel" (the programs) */
 	const char *flags;  /* "UO", "NR", ..., several with a comma between; "-": none */
 	unsigned reporters; /* enum traffic_reporters */
 	enum traffic_security security;
@@ -52,9 +53,11 @@ int traffic_tcp_update(const struct traffic_walk *walk);
 /* What was put down. Valid until the next update; the names are the registry's and stay. */
 const struct tcp_sum *traffic_tcp(const struct kernel *k, size_t *count);
 
-/* `http_traffic` as it is in memory: TRAFFIC_HTTP_ROWS rows that weft-proxy goes on writing. For
- * any thread, until kernel_close(). */
+/* `http_traffic` as it is in memory: rows that weft-proxy goes on writing. For any thread, until
+ * kernel_close(). */
 const struct http_traffic *traffic_http_rows(const struct kernel *k);
+/* Whether the row may be read: there is one of that number, and it is in memory. Likewise. */
+bool traffic_http_reach(struct kernel *k, __u32 i);
 /* A row as it is at the moment, from what weft-proxy, which is not trusted, has there: its texts
  * end, and its key says nothing that is not defined. False: it has counted nothing. *end: nor have
  * those behind it. */

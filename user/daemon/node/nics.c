@@ -11,6 +11,8 @@
 #include "daemon/node/node_priv.h"
 #include "lib/base/log.h"
 
+enum { TUNNELS_MAX = 32 }; /* half of what the map `nics` holds */
+
 /* ---- node addresses ---- */
 
 struct found {
@@ -186,6 +188,22 @@ static int put_programs(struct local_node *node, const struct iface *i)
 				   prog[nic_prog(i, HOOK_EGRESS)]);
 }
 
+bool nic_is_spare(const struct pods *p, const struct iface *i)
+{
+	return iface_is_tunnel(i) && !i->default_route && !i->was_nic &&
+	       !(p->nic && match_list(p->nic, i->link.name));
+}
+
+/* The map has room for more, which is for other interfaces. */
+static bool has_enough_tunnels(const struct pods *p)
+{
+	unsigned count = 0;
+
+	for (const struct iface *i = p->ifaces; i; i = i->next)
+		count += i->role == ROLE_NIC && nic_is_spare(p, i);
+	return count >= TUNNELS_MAX;
+}
+
 /* Some CNIs have a tunnel for each other node: what is left out is told once, and fails nothing. */
 static int refuse_tunnel(struct iface *i)
 {
@@ -197,20 +215,47 @@ static int refuse_tunnel(struct iface *i)
 	return 0;
 }
 
-int nic_refresh(struct local_node *node, struct iface *i)
+/* An earlier weftd may have filled the map with them. Those that stay come back in their turn. */
+static void drop_tunnels(struct local_node *node)
 {
+	for (const struct iface *i = node->pods.ifaces; i; i = i->next) {
+		__u32 key = (__u32)i->link.ifindex;
+
+		if (i->role != ROLE_NIC && nic_is_spare(&node->pods, i))
+			bpf_map_delete_elem(node->loader->map[MAP_NICS], &key);
+	}
+}
+
+/* -E2BIG: there is no room. */
+static int put_nic(struct local_node *node, const struct iface *i)
+{
+	int map = node->loader->map[MAP_NICS];
 	__u32 key = (__u32)i->link.ifindex;
 	struct nic nic = {
 		.addr4 = source_addr(&node->pods, i->link.ifindex, true),
 		.addr6 = source_addr(&node->pods, i->link.ifindex, false),
 	};
-	int r;
 
 	memcpy(nic.name, i->link.name, sizeof(nic.name));
-	if (bpf_map_update_elem(node->loader->map[MAP_NICS], &key, &nic, BPF_ANY))
-		return errno == E2BIG && iface_is_tunnel(i)
+	if (!bpf_map_update_elem(map, &key, &nic, BPF_ANY))
+		return 0;
+	if (errno != E2BIG || nic_is_spare(&node->pods, i))
+		return -errno;
+	drop_tunnels(node);
+	return bpf_map_update_elem(map, &key, &nic, BPF_ANY) ? -errno : 0;
+}
+
+int nic_refresh(struct local_node *node, struct iface *i)
+{
+	int r;
+
+	if (i->role != ROLE_NIC && nic_is_spare(&node->pods, i) && has_enough_tunnels(&node->pods))
+		return refuse_tunnel(i);
+	r = put_nic(node, i);
+	if (r)
+		return r == -E2BIG && iface_is_tunnel(i)
 			       ? refuse_tunnel(i)
-			       : log_err(-errno, "add the interface %s", i->link.name);
+			       : log_err(r, "add the interface %s", i->link.name);
 	i->xdp_refused = 0;
 	if (i->role == ROLE_NIC)
 		return nic_xdp_renew(node, i);

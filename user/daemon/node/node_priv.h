@@ -137,6 +137,9 @@ int pods_prune_netns(struct local_node *node);
 enum prog_id nic_prog(const struct iface *i, enum hook hook);
 /* Whether it is not for XDP: its packets are no frames that come by a wire. */
 bool nic_is_tunnel(const struct iface *i);
+/* Whether it is a NIC, if at all, for being a tunnel alone: it is not named by --nic, and has had
+ * no default route. No more than half of the NICs are such ones, and the others go first. */
+bool nic_is_spare(const struct pods *p, const struct iface *i);
 int nic_refresh(struct local_node *node, struct iface *i);
 int nic_remove(struct local_node *node, struct iface *i);
 int node_refresh(struct local_node *node);

@@ -254,8 +254,18 @@ static void read_pods(struct local_node *node)
 	}
 }
 
+/* Pods send their packets to bridges; tunnels get what room for NICs others leave. */
+enum turn { TURN_BRIDGES, TURN_OTHERS, TURN_TUNNELS };
+
+static enum turn turn_of(const struct pods *p, struct iface *i)
+{
+	if (wanted_role(p, i) == ROLE_BRIDGE)
+		return TURN_BRIDGES;
+	return nic_is_spare(p, i) ? TURN_TUNNELS : TURN_OTHERS;
+}
+
 /* All of them, whatever becomes of one. A NIC's failure is returned; that of a pod is its own. */
-static int settle_ifaces(struct local_node *node, bool bridges)
+static int settle_ifaces(struct local_node *node, enum turn turn)
 {
 	struct pods *p = &node->pods;
 	int r = 0;
@@ -263,7 +273,7 @@ static int settle_ifaces(struct local_node *node, bool bridges)
 	for (struct iface *i = p->ifaces; i; i = i->next) {
 		int one;
 
-		if (!i->dirty || (wanted_role(p, i) == ROLE_BRIDGE) != bridges)
+		if (!i->dirty || turn_of(p, i) != turn)
 			continue;
 		one = settle(node, i);
 		if (i->failed && !one)
@@ -320,8 +330,8 @@ static int settle_all(struct local_node *node)
 	if (p->routes_dirty)
 		keep_first(&r, default_routes_refresh(node));
 	read_pods(node);
-	keep_first(&r, settle_ifaces(node, true)); /* pods send their packets there */
-	keep_first(&r, settle_ifaces(node, false));
+	for (enum turn turn = TURN_BRIDGES; turn <= TURN_TUNNELS; turn++)
+		keep_first(&r, settle_ifaces(node, turn));
 	keep_first(&r, pods_find_cookies(node));
 	if (!r && p->prune_needed)
 		keep_first(&r, pods_prune(node));

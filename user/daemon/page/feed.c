@@ -12,7 +12,13 @@
 #include "lib/base/json_io.h"
 #include "weft/traffic.h"
 
-enum { FLAGS_MAX = 24, FLAG_MAX = 12, NONE = -1 };
+enum {
+	FLAGS_MAX = 24,
+	FLAG_MAX = 12,
+	NONE = -1,
+	/* With what has gone: several times what weftd tells of at a time. */
+	ROWS_MAX = 4 * (TRAFFIC_HTTP_ROWS + TRAFFIC_TCP_ROWS),
+};
 
 /* What was counted in one turn. */
 struct sums {
@@ -227,9 +233,9 @@ static int find_edges(struct feed *f, const json_t *row, int out[2])
 /* What tells rows apart. NULL when out of memory. */
 static char *row_key(const json_t *row)
 {
-	static const char *const members[] = { "source",      "destination", "service", "cluster",
-					       "protocol",    "security",    "code",	"flags",
-					       "grpc_status", "reporters" };
+	static const char *const members[] = { "source",   "destination", "service",  "cluster",
+					       "protocol", "by",	  "security", "code",
+					       "flags",	   "grpc_status", "reporters" };
 	_cleanup_json_ json_t *key = json_array();
 
 	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++) {
@@ -476,6 +482,8 @@ int feed_take(struct feed *f, const json_t *data, double seconds)
 	json_array_foreach(rows, i, row)
 	{
 		r = take_row(f, row);
+		if (!r && f->row_count > ROWS_MAX)
+			r = -E2BIG;
 		if (r)
 			return r;
 	}

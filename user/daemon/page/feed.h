@@ -31,7 +31,8 @@ struct feed *feed_new(void);
 void feed_free(struct feed *f); /* accepts NULL */
 
 /* Takes the data of an answer to "traffic", `seconds` after the last one. The first is what the
- * next are compared with. 0 or -ENOMEM. */
+ * next are compared with. 0; -ENOMEM; -E2BIG: it has had too many rows, as labels come and go.
+ * After an error the feed is of no more use. */
 int feed_take(struct feed *f, const json_t *data, double seconds);
 /* What has changed since feed_take() before the last one; all. New values; NULL when out of memory.
  */

@@ -22,12 +22,11 @@
 enum {
 	TURN_MS = 1000,
 	TURN_MAX_MS = 10000,
-	/* Of weftd's time, answers for the page take at most the 20th part. */
-	SHARE = 20,
 };
 
 struct page {
 	struct ask ask;
+	struct page_api api;
 	struct event_loop *loop;
 	struct page_http *http;
 	struct event_timer timer; /* to ask weftd again, while somebody watches */
@@ -36,10 +35,11 @@ struct page {
 	pthread_t thread;
 	bool started, ending;
 
-	struct feed *feed; /* NULL: nobody watches */
-	json_t *mesh;	   /* the last answer to "mesh" that had rules in it */
-	json_t *clusters;  /* those that the last answer had */
-	uint64_t fed;	   /* when it last took an answer, clock_ms() */
+	struct feed *feed; /* NULL: nobody watches, or there was no memory for it */
+	/* Of the last answers to "mesh" that had them, each told by an event of its own. */
+	json_t *mesh, *pods, *clusters;
+	json_int_t revision; /* of `mesh` and `pods`, where they are there */
+	uint64_t fed;	     /* when it last took an answer, clock_ms() */
 };
 
 /* ---- what is told to those that watch ---- */
@@ -70,34 +70,76 @@ static json_t *trouble(int r, const json_t *why)
 {
 	return json_pack("{s:o}", "error",
 			 why ? json_text(json_string_value(why))
-			     : json_textf("weftd does not answer: %s", strerror(-r)));
+			 : r == -E2BIG
+				 ? json_string("there are more kinds of traffic than can be shown")
+				 : json_textf("weftd does not answer: %s", strerror(-r)));
 }
 
 /* ---- what weftd is asked ---- */
 
-/* The rules are in it where they are others than the last time. */
+/* Takes `now` over in place of what was known, and tells it if it is something else. */
+static void replace(struct page *p, const char *name, json_t **known, json_t *now)
+{
+	bool changed = !json_equal(now, *known);
+
+	json_decref(*known);
+	*known = now;
+	if (changed)
+		tell(p, name, json_incref(now));
+}
+
+/* Out of `data`: what is called so there. */
+static json_t *take_out(json_t *data, const char *name)
+{
+	json_t *member = json_incref(json_object_get(data, name));
+
+	json_object_del(data, name);
+	return member;
+}
+
+/* The rules are in it where anything is not as the last time: most often that is a Pod, which is no
+ * reason to tell them again. */
 static int ask_mesh(struct page *p, json_t **why)
 {
 	_cleanup_json_ json_t *data = NULL;
-	json_int_t had = json_get_int(p->mesh, "revision", -1);
-	int r = ask_weftd(&p->ask, json_pack("{s:s, s:I}", "command", "mesh", "unless", had), &data,
-			  why);
-	json_t *clusters = json_object_get(data, "clusters");
+	json_t *request = json_pack("{s:s, s:I}", "command", "mesh", "unless",
+				    p->mesh ? p->revision : (json_int_t)-1);
+	int r = ask_weftd(&p->ask, request, &data, why);
 
 	if (r)
 		return r;
-	if (!json_equal(clusters, p->clusters)) {
-		json_decref(p->clusters);
-		p->clusters = json_incref(clusters);
-		tell(p, "clusters", json_incref(clusters));
-	}
+	replace(p, "clusters", &p->clusters, take_out(data, "clusters"));
 	if (!json_object_get(data, "routes"))
 		return 0;
 	r = page_api_redact(data);
-	json_object_del(data, "clusters");
-	json_decref(p->mesh);
-	p->mesh = TAKE_PTR(data);
-	tell(p, "mesh", json_incref(p->mesh));
+	if (r)
+		return r;
+	p->revision = json_get_int(data, "revision", -1);
+	json_object_del(data, "revision");
+	replace(p, "pods", &p->pods, take_out(data, "pods"));
+	replace(p, "mesh", &p->mesh, TAKE_PTR(data));
+	return 0;
+}
+
+/* What can't go on with half of an answer: ids count from 0 again, so all that watch are told so.
+ */
+static int begin_anew(struct page *p, const json_t *data)
+{
+	json_t *all;
+	int r;
+
+	feed_free(p->feed);
+	p->feed = feed_new();
+	r = p->feed ? feed_take(p->feed, data, 0) : -ENOMEM;
+	if (r) {
+		feed_free(p->feed);
+		p->feed = feed_new();
+	}
+	if (!p->feed)
+		return r;
+	all = feed_changes(p->feed); /* which is everything, the first time */
+	json_object_set_new(all, "full", json_true());
+	tell(p, "traffic", all);
 	return r;
 }
 
@@ -110,13 +152,10 @@ static int ask_traffic(struct page *p, json_t **why)
 	if (r)
 		return r;
 	now = clock_ms();
-	r = feed_take(p->feed, data, (double)(now - p->fed) / 1000);
+	r = p->feed ? feed_take(p->feed, data, (double)(now - p->fed) / 1000) : -ENOMEM;
 	p->fed = now;
-	if (r) { /* which can't go on with half of it */
-		feed_free(p->feed);
-		p->feed = feed_new();
-		return r;
-	}
+	if (r)
+		return begin_anew(p, data);
 	tell(p, "traffic", feed_changes(p->feed));
 	return 0;
 }
@@ -136,33 +175,41 @@ static void forget(struct page *p)
 {
 	feed_free(p->feed);
 	json_decref(p->mesh);
+	json_decref(p->pods);
 	json_decref(p->clusters);
 	p->feed = NULL;
-	p->mesh = p->clusters = NULL;
+	p->mesh = p->pods = p->clusters = NULL;
+	page_api_forget(&p->api);
+}
+
+/* Asks, and again when that is not too much of weftd's time. */
+static void ask_in_turn(struct page *p)
+{
+	uint64_t begun = clock_ms(), next;
+
+	ask_all(p);
+	next = PAGE_SHARE * (clock_ms() - begun);
+	event_timer_set(&p->timer, next < TURN_MS	? TURN_MS
+				   : next > TURN_MAX_MS ? TURN_MAX_MS
+							: (unsigned)next);
 }
 
 /* As long as somebody watches. */
 static void on_timer(void *arg)
 {
 	struct page *p = arg;
-	uint64_t begun = clock_ms(), next;
 
-	if (!page_http_watchers(p->http)) {
+	if (page_http_watchers(p->http))
+		ask_in_turn(p);
+	else
 		forget(p);
-		return;
-	}
-	ask_all(p);
-	next = SHARE * (clock_ms() - begun);
-	event_timer_set(&p->timer, next < TURN_MS	? TURN_MS
-				   : next > TURN_MAX_MS ? TURN_MAX_MS
-							: (unsigned)next);
 }
 
 /* All that is known, for one that begins to watch. */
 static char *greet(void *arg)
 {
 	struct page *p = arg;
-	_cleanup_free_ char *mesh = NULL, *clusters = NULL, *traffic = NULL;
+	_cleanup_free_ char *mesh = NULL, *pods = NULL, *clusters = NULL, *traffic = NULL;
 	char *all = NULL;
 
 	if (!p->feed) {
@@ -170,13 +217,14 @@ static char *greet(void *arg)
 		if (!p->feed)
 			return NULL;
 		p->fed = clock_ms();
-		ask_all(p);
-		event_timer_set(&p->timer, TURN_MS);
+		ask_in_turn(p);
 	}
 	mesh = event_text("mesh", p->mesh ? json_incref(p->mesh) : json_object());
+	pods = event_text("pods", p->pods ? json_incref(p->pods) : json_array());
 	clusters = event_text("clusters", p->clusters ? json_incref(p->clusters) : json_array());
 	traffic = event_text("traffic", p->feed ? feed_all(p->feed) : NULL);
-	if (!mesh || !clusters || !traffic || asprintf(&all, "%s%s%s", mesh, clusters, traffic) < 0)
+	if (!mesh || !pods || !clusters || !traffic ||
+	    asprintf(&all, "%s%s%s%s", mesh, pods, clusters, traffic) < 0)
 		return NULL;
 	return all;
 }
@@ -189,7 +237,7 @@ static int on_request(void *arg, const struct page_request *request, struct page
 	struct asset asset;
 
 	if (!strncmp(request->path, "/api/", 5))
-		return page_api_answer(&p->ask, request, out);
+		return page_api_answer(&p->api, request, out);
 	if (!asset_find(request->path, &asset)) {
 		static const char gone[] = "there is no such page\n";
 
@@ -269,6 +317,7 @@ int page_open(const struct page_options *o, struct page **out)
 	if (!p)
 		return log_err(-ENOMEM, "serve the page");
 	p->ask.run_dir = o->run_dir;
+	p->api.ask = &p->ask;
 	p->quit.fd = -1;
 	ask_open(&p->ask);
 	p->listener = listen_address_open(o->address, LISTEN_ONE);
@@ -296,6 +345,7 @@ void page_close(struct page *p)
 	event_loop_close(p->loop);
 	closep(&p->listener);
 	forget(p);
+	page_api_close(&p->api);
 	ask_close(&p->ask);
 	free(p);
 }

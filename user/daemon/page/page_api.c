@@ -7,10 +7,11 @@
 #include <strings.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 #include "lib/base/json_io.h"
 
 enum { OK = 200, BAD_REQUEST = 400, NOT_FOUND = 404, UNAVAILABLE = 503 };
-enum { CONNS_MAX = 500, CONNS_DEFAULT = 100, WORDS_MAX = 8 };
+enum { CONNS_MAX = 500, CONNS_DEFAULT = 100, CONNS_KEPT_MS = 1000, WORDS_MAX = 8 };
 
 #define NOT_SHOWN "(not shown)"
 
@@ -18,14 +19,39 @@ enum { CONNS_MAX = 500, CONNS_DEFAULT = 100, WORDS_MAX = 8 };
 
 static bool is_secret(const char *name, size_t len)
 {
-	static const char *const names[] = { "authorization", "proxy-authorization", "cookie",
-					     "set-cookie",    "x-api-key",	     "x-auth-token",
-					     "x-csrf-token" };
+	static const char *const names[] = {
+		"authorization",
+		"proxy-authorization",
+		"cookie",
+		"set-cookie",
+		"x-api-key",
+		"x-auth-token",
+		"x-csrf-token",
+		/* What kubectl keeps of an object: all of it again. */
+		"kubectl.kubernetes.io/last-applied-configuration",
+	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (strlen(names[i]) == len && !strncasecmp(names[i], name, len))
 			return true;
 	return false;
+}
+
+/* Of an AuthorizationPolicy's condition: its key, "request.headers[NAME]". */
+static bool is_secret_key(const char *key, size_t len)
+{
+	static const char before[] = "request.headers[";
+	const size_t lead = strlen(before);
+	const char *end = len > lead ? memchr(key, ']', len) : NULL;
+
+	return end && !strncmp(key, before, lead) &&
+	       is_secret(key + lead, (size_t)(end - key) - lead);
+}
+
+static bool are_values(const char *name, size_t len)
+{
+	return (len == 6 && !memcmp(name, "values", len)) ||
+	       (len == 9 && !memcmp(name, "notValues", len));
 }
 
 /* Of a line of YAML "  - KEY: value": where KEY begins, and its length; 0: it has none. */
@@ -45,11 +71,65 @@ static const char *yaml_key(const char *line, size_t size, size_t *len)
 	return at;
 }
 
-/* What belongs to a key stands deeper than it. */
+static size_t yaml_line(const char *yaml)
+{
+	size_t line = strcspn(yaml, "\n");
+
+	return line + (yaml[line] == '\n');
+}
+
+/* "key: request.headers[x-api-key]", the value in quotes or not; `len` is the name's length. */
+static bool is_secret_condition(const char *key, size_t len)
+{
+	const char *value = key + len;
+
+	if (len != 3 || memcmp(key, "key", len) != 0)
+		return false;
+	value += strspn(value, "\"':");
+	value += strspn(value, " \"'");
+	return is_secret_key(value, strcspn(value, "\n"));
+}
+
+/* Empty lines are those of a text of several lines. */
+static bool is_inside(const char *yaml, size_t item)
+{
+	size_t indent = strspn(yaml, " ");
+
+	return indent >= item || yaml[indent] == '\n';
+}
+
+/* Of the item of a list that begins here: where the keys of its map stand, if one of them is such a
+ * condition, wherever in the map; else 0. */
+static size_t secret_item(const char *yaml)
+{
+	size_t line = yaml_line(yaml), len;
+	const char *key = yaml_key(yaml, line, &len);
+	const size_t at = (size_t)(key - yaml), indent = strspn(yaml, " ");
+	bool secret = yaml[indent] == '-' && is_secret_condition(key, len);
+
+	if (yaml[indent] != '-' || at == indent)
+		return 0;
+	for (yaml += line; !secret && *yaml && is_inside(yaml, at); yaml += line) {
+		line = yaml_line(yaml);
+		key = yaml_key(yaml, line, &len);
+		secret = (size_t)(key - yaml) == at && is_secret_condition(key, len);
+	}
+	return secret ? at : 0;
+}
+
+/* What belongs to a key stands deeper than it, and items of its list may begin right below it. */
+static bool is_below(const char *yaml, size_t line, size_t deep)
+{
+	size_t indent = strspn(yaml, " ");
+
+	return indent > deep || line <= indent + 1 ||
+	       (indent == deep && yaml[indent] == '-' && strchr(" \n", yaml[indent + 1]));
+}
+
 char *page_api_redact_yaml(const char *yaml)
 {
 	_cleanup_free_ char *text = NULL;
-	size_t size = 0, deep = 0, len;
+	size_t size = 0, deep = 0, item = 0, len;
 	bool hidden = false;
 	FILE *f = open_memstream(&text, &size);
 
@@ -59,12 +139,14 @@ char *page_api_redact_yaml(const char *yaml)
 		size_t indent = strspn(yaml, " ");
 		const char *key;
 
-		line = strcspn(yaml, "\n");
-		line += yaml[line] == '\n';
-		if (hidden && (indent > deep || line <= indent + 1))
+		line = yaml_line(yaml);
+		if (hidden && is_below(yaml, line, deep))
 			continue;
+		if (!item || !is_inside(yaml, item))
+			item = secret_item(yaml);
 		key = yaml_key(yaml, line, &len);
-		hidden = is_secret(key, len);
+		hidden = is_secret(key, len) ||
+			 (item && (size_t)(key - yaml) == item && are_values(key, len));
 		deep = (size_t)(key - yaml);
 		if (hidden)
 			deep -= deep > indent && (key[-1] == '"' || key[-1] == '\'');
@@ -127,6 +209,25 @@ static int redact_member(json_t *object, const char *key, json_t *value)
 	return !text || json_string_set(value, text) ? -ENOMEM : 0;
 }
 
+/* Of {"key": "request.headers[x-api-key]", "values": [...]}. */
+static int redact_condition(json_t *object)
+{
+	const char *condition = json_get_text(object, "key", ""), *name;
+	json_t *value;
+	void *next;
+	int r = 0;
+
+	if (!is_secret_key(condition, strlen(condition)))
+		return 0;
+	json_object_foreach_safe(object, next, name, value)
+	{
+		if (are_values(name, strlen(name)) &&
+		    json_object_set_new(object, name, json_string(NOT_SHOWN)))
+			r = -ENOMEM;
+	}
+	return r;
+}
+
 int page_api_redact(json_t *json)
 {
 	const char *key;
@@ -143,7 +244,7 @@ int page_api_redact(json_t *json)
 	{
 		r = r ? r : page_api_redact(value);
 	}
-	return r;
+	return r ? r : redact_condition(json);
 }
 
 /* Queries of requests may have anything in them. */
@@ -231,7 +332,7 @@ static bool kind_is_told(const char *kind)
 	return false;
 }
 
-static int answer_object(struct ask *ask, const struct page_request *request,
+static int answer_object(struct page_api *a, const struct page_request *request,
 			 struct page_answer *out)
 {
 	const char *kind = page_request_value(request, "kind") ?: "";
@@ -242,7 +343,7 @@ static int answer_object(struct ask *ask, const struct page_request *request,
 	asked = json_pack("{s:s, s:s}", "command", "describe", "kind", kind);
 	set_value(asked, "namespace", page_request_value(request, "namespace"));
 	set_value(asked, "name", page_request_value(request, "name"));
-	return ask_and_answer(ask, asked, out);
+	return ask_and_answer(a->ask, asked, out);
 }
 
 struct words {
@@ -287,24 +388,55 @@ static size_t limit_of(const struct page_request *request)
 	return n < CONNS_MAX ? n : CONNS_MAX;
 }
 
-/* {"connections": [...], "count": how many there are} */
-static int answer_conns(struct ask *ask, const struct page_request *request,
-			struct page_answer *out)
+/* All that ask have the same answer until asking again is not too much of weftd's time. */
+static bool has_conns(const struct page_api *a)
 {
-	_cleanup_json_ json_t *data = NULL, *list = json_array(), *told = NULL;
-	size_t limit = limit_of(request), count = 0, i;
-	struct words words = { .count = 0 };
+	uint64_t keep = PAGE_SHARE * a->conns_took;
+
+	return a->conns && clock_ms() - a->conns_ms < (keep > CONNS_KEPT_MS ? keep : CONNS_KEPT_MS);
+}
+
+/* Paths are cut before anything is looked for in them: finding it would tell it, too. */
+static int ask_conns(struct page_api *a, struct page_answer *out)
+{
+	_cleanup_json_ json_t *data = NULL;
+	uint64_t begun = clock_ms();
+	int r = ask_for(a->ask, json_pack("{s:s}", "command", "conns"), &data, out);
 	json_t *connection;
-	int r = ask_for(ask, json_pack("{s:s}", "command", "conns"), &data, out);
+	size_t i;
 
 	if (r || out->status)
 		return r;
-	page_request_each(request, "q", add_word, &words);
 	json_array_foreach(json_object_get(data, "connections"), i, connection)
+	{
+		cut_path(connection);
+	}
+	json_decref(a->conns);
+	a->conns = TAKE_PTR(data);
+	a->conns_ms = clock_ms();
+	a->conns_took = a->conns_ms - begun;
+	return 0;
+}
+
+/* {"connections": [...], "count": how many there are} */
+static int answer_conns(struct page_api *a, const struct page_request *request,
+			struct page_answer *out)
+{
+	_cleanup_json_ json_t *list = json_array(), *told = NULL;
+	size_t limit = limit_of(request), count = 0, i;
+	struct words words = { .count = 0 };
+	json_t *connection;
+	int r;
+
+	*out = (struct page_answer){ 0 };
+	r = has_conns(a) ? 0 : ask_conns(a, out);
+	if (r || out->status)
+		return r;
+	page_request_each(request, "q", add_word, &words);
+	json_array_foreach(json_object_get(a->conns, "connections"), i, connection)
 	{
 		if (!has_all(connection, &words) || count++ >= limit)
 			continue;
-		cut_path(connection);
 		json_array_append(list, connection);
 	}
 	told = json_pack("{s:O, s:I}", "connections", list, "count", (json_int_t)count);
@@ -316,7 +448,7 @@ static void add_header(void *list, const char *value)
 	json_array_append_new(list, json_text(value));
 }
 
-static int answer_explain(struct ask *ask, const struct page_request *request,
+static int answer_explain(struct page_api *a, const struct page_request *request,
 			  struct page_answer *out)
 {
 	static const char *const names[] = { "namespace", "pod",    "gateway_namespace",
@@ -330,14 +462,14 @@ static int answer_explain(struct ask *ask, const struct page_request *request,
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		set_value(asked, names[i], page_request_value(request, names[i]));
 	page_request_each(request, "header", add_header, json_object_get(asked, "headers"));
-	return ask_and_answer(ask, asked, out);
+	return ask_and_answer(a->ask, asked, out);
 }
 
-int page_api_answer(struct ask *ask, const struct page_request *request, struct page_answer *out)
+int page_api_answer(struct page_api *a, const struct page_request *request, struct page_answer *out)
 {
 	static const struct {
 		const char *path;
-		int (*answer)(struct ask *ask, const struct page_request *request,
+		int (*answer)(struct page_api *a, const struct page_request *request,
 			      struct page_answer *out);
 	} rows[] = {
 		{ "/api/object", answer_object },
@@ -347,6 +479,18 @@ int page_api_answer(struct ask *ask, const struct page_request *request, struct 
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		if (!strcmp(request->path, rows[i].path))
-			return rows[i].answer(ask, request, out);
+			return rows[i].answer(a, request, out);
 	return answer_error(NOT_FOUND, "there is no such thing here", out);
+}
+
+void page_api_forget(struct page_api *a)
+{
+	if (!has_conns(a))
+		page_api_close(a);
+}
+
+void page_api_close(struct page_api *a)
+{
+	json_decref(a->conns);
+	a->conns = NULL;
 }

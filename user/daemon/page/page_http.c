@@ -108,6 +108,14 @@ bool page_host_allowed(const char *host)
 	return !addr_parse(name, &addr) || !strcasecmp(name, "localhost");
 }
 
+/* What browsers say of themselves; other clients don't. A link may lead to the page. */
+bool page_site_allowed(const char *site, const char *mode, const char *path)
+{
+	if (!site || !strcmp(site, "same-origin") || !strcmp(site, "none"))
+		return true;
+	return mode && !strcmp(mode, "navigate") && !strcmp(path, "/");
+}
+
 /* ---- answers ---- */
 
 /* Nothing but what comes from here is loaded, nothing is run that stands in the page itself. */
@@ -287,6 +295,11 @@ static enum MHD_Result on_get(struct page_http *h, struct MHD_Connection *c, con
 	return answer(c, &a);
 }
 
+static const char *header_of(struct MHD_Connection *c, const char *name)
+{
+	return mhd.lookup_connection_value(c, MHD_HEADER_KIND, name);
+}
+
 /* Called once with the request's head, then for its body, which is let go by, and at its end. */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *path,
 				  const char *method, const char *version, const char *body,
@@ -302,9 +315,12 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 		*body_size = 0;
 		return MHD_YES;
 	}
-	if (!page_host_allowed(mhd.lookup_connection_value(c, MHD_HEADER_KIND, "Host")))
+	if (!page_host_allowed(header_of(c, "Host")))
 		return refuse(c, MHD_HTTP_MISDIRECTED_REQUEST,
 			      "ask by an address or as localhost: other names are refused\n");
+	if (!page_site_allowed(header_of(c, "Sec-Fetch-Site"), header_of(c, "Sec-Fetch-Mode"),
+			       path))
+		return refuse(c, MHD_HTTP_FORBIDDEN, "pages of other sites are refused\n");
 	if (!head && strcmp(method, "GET") != 0)
 		return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED, "GET is expected\n");
 	return on_get(arg, c, path, head);

@@ -3,8 +3,9 @@
 #define WEFT_DAEMON_PAGE_PAGE_HTTP_H
 /*
  * libmicrohttpd in the loop of the page's thread: GET alone, and a stream of server-sent events,
- * which all that watch get alike. Whoever asks by a name that is not this machine's own is refused:
- * a page of another site, whose name leads here, is to read nothing (DNS rebinding).
+ * which all that watch get alike. What asks by a name that is not this machine's own is refused: a
+ * page of another site, whose name leads here, is to read nothing (DNS rebinding). So is what
+ * browsers say comes from a page of another site.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,5 +59,8 @@ void page_request_each(const struct page_request *request, const char *name,
 
 /* Whether the Host of a request is an address or "localhost", with a port or without. */
 bool page_host_allowed(const char *host);
+/* Whether by these headers, Sec-Fetch-Site and -Mode, which may be NULL, no page of another site
+ * asks for what is at that path: it can't read the answer, but would have weftd work for it. */
+bool page_site_allowed(const char *site, const char *mode, const char *path);
 
 #endif

@@ -9,7 +9,6 @@
 #include "lib/base/cleanup.h"
 #include "daemon/api/control.h"
 #include "daemon/api/health.h"
-#include "daemon/api/metrics.h"
 #include "daemon/api/node_health.h"
 #include "daemon/api/ready.h"
 #include "daemon/api/refusal_lines.h"
@@ -18,6 +17,7 @@
 #include "daemon/identity/file_signer.h"
 #include "lib/base/log.h"
 #include "daemon/start/dirs.h"
+#include "daemon/start/metrics_start.h"
 #include "daemon/start/netns_lock.h"
 #include "daemon/start/notify.h"
 #include "daemon/start/options.h"
@@ -51,7 +51,7 @@ DEFINE_CLEANUP(struct node_health *, node_health_close);
 DEFINE_CLEANUP(struct page *, page_close);
 DEFINE_CLEANUP(struct access_follow *, access_follow_close);
 DEFINE_CLEANUP(struct refusal_lines *, refusal_lines_close);
-DEFINE_CLEANUP(struct metrics *, metrics_close);
+DEFINE_CLEANUP(struct metrics_start *, metrics_start_close);
 
 /* All directories and the network namespace, so that two daemons can't share any. */
 struct locks {
@@ -331,17 +331,6 @@ static void open_page(const struct options *o, struct weftd *d, struct page **ou
 		d->dashboard = o->dashboard;
 }
 
-static int open_metrics(const struct options *o, struct event_loop *loop, struct weftd *d,
-			struct metrics **out)
-{
-	const struct metrics_options options = {
-		.loop = loop, .weftd = d, .address = o->metrics, .series_max = o->metrics_series_max
-	};
-	int r = strcmp(o->metrics, "off") == 0 ? 0 : metrics_open(&options, out);
-
-	return r ? log_err(r, "--metrics: listen at %s", o->metrics) : 0;
-}
-
 static int open_resolver(const struct options *o, struct event_loop *loop, struct resolver **out)
 {
 	const struct resolver_options options = { .loop = loop,
@@ -459,7 +448,7 @@ static int serve(const struct options *o)
 	_cleanup_(refusal_lines_closep) struct refusal_lines *refusal_lines = NULL;
 	_cleanup_(access_follow_closep) struct access_follow *access_follow = NULL;
 	struct access_follow_more more;
-	_cleanup_(metrics_closep) struct metrics *metrics = NULL;
+	_cleanup_(metrics_start_closep) struct metrics_start *metrics = NULL;
 	struct weftd d = { .bpffs = o->kernel.bpffs,
 			   .state_dir = o->state_dir,
 			   .enrol = o->kernel.enrol,
@@ -473,6 +462,8 @@ static int serve(const struct options *o)
 		r = lock(o, &locks);
 	if (!r)
 		r = open_loop(&loop);
+	if (!r)
+		r = metrics_start_open(o, loop, &metrics);
 	if (!r)
 		r = sources_open(o, loop, &sources);
 	if (!r)
@@ -538,7 +529,7 @@ static int serve(const struct options *o)
 	if (r)
 		return log_err(r, "follow the access log");
 	d.access_follow = access_follow;
-	r = open_metrics(o, loop, &d, &metrics);
+	r = metrics_start_serve(metrics, &d);
 	if (r)
 		return r;
 	supervisor_each_lacking(supervisor, o->state_dir, tell_lacking, NULL);

@@ -23,8 +23,8 @@ static void answered(struct supervisor *s, struct order *o, const struct answer 
 {
 	const struct proxy_process *p = o->to ? &o->to->proxy : &s->proxy;
 
-	/* An older one tells nothing, and one that has gone has nothing to tell. */
-	if (a->error && a->error != -ECONNRESET && a->error != -EPIPE)
+	/* An older one does not know the order, and one that has gone has nothing to tell. */
+	if (a->error && a->error != -EOPNOTSUPP && a->error != -ECONNRESET && a->error != -EPIPE)
 		log_err(a->error, "have weft-proxy (process %d) tell its requests", (int)p->pid);
 	settle(s);
 }

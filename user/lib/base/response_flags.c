@@ -24,6 +24,8 @@ static const char *const names[] = {
 
 enum { COUNT = sizeof(names) / sizeof(*names) };
 
+_Static_assert(FLAGS_ALL == (1u << COUNT) - 1, "FLAGS_ALL is those that have names");
+
 uint32_t flags_of(const char *name)
 {
 	for (size_t i = 0; i < COUNT; i++)
@@ -41,8 +43,9 @@ const char *flags_text(uint32_t flags, char out[FLAGS_TEXT])
 {
 	char *end = out;
 
-	if (!flags)
+	if (!(flags & FLAGS_ALL))
 		return "-";
+	*out = '\0';
 	for (size_t i = 0; i < COUNT; i++)
 		if (flags & 1u << i) {
 			if (end > out)

@@ -6,13 +6,17 @@
  */
 #include <stdint.h>
 
-enum { FLAGS_TEXT = 64 };
+enum {
+	FLAGS_TEXT = 64,
+	FLAGS_ALL = (1 << 15) - 1, /* all that there are */
+};
 
 /* Adds the flag of that name; "-" is none. */
 void flags_add(uint32_t *flags, const char *name);
 /* The set of one. */
 uint32_t flags_of(const char *name);
-/* In Envoy's order, "UF,URX"; "-" for none. `out` is room for it. */
+/* In Envoy's order, "UF,URX"; "-" for none; bits that are no flag are passed over. `out` is
+ * room for it. */
 const char *flags_text(uint32_t flags, char out[FLAGS_TEXT]);
 
 #endif

@@ -17,8 +17,26 @@
 
 enum { ADDR_BITS = 128 };
 
+/* What there was no room for, of a set. */
+enum lack {
+	LACK_NONE,
+	LACK_AUDIT, /* of what audits */
+	LACK_ALL,   /* it is closed */
+};
+
+/* All sets, written one after the other. */
+struct pass {
+	struct mesh *mesh;
+	__u32 *shared;	 /* by set of the view: its number, where pods have one together */
+	enum lack *lack; /* likewise */
+	bool blind;	 /* of no set what audits is written */
+	bool audits;	 /* of some set it was */
+	bool closes;	 /* some set is closed */
+};
+
 /* A set of policies as it holds for some pods. */
 struct writer {
+	struct pass *pass;
 	struct mesh *mesh;
 	struct authz_view view;
 	__u32 set;		 /* of the view */
@@ -196,46 +214,22 @@ static int write_port(struct writer *w, __u32 port)
 	return r;
 }
 
-/* One of the policies that the set is made of. */
-static const struct object *member_of(const struct writer *w)
-{
-	struct authz_range members = w->view.sets[w->set - 1].members;
-	__u32 policy = w->view.members[members.first].policy;
-
-	return authz_rows_object(&w->mesh->authz, policy);
-}
-
-/* What has no row is closed. No error: that would leave a policy out of force, and other policies
- * and pods than those of the change may be what there is no room for. */
+/* What has no row is closed. */
 static void close_set(struct writer *w, size_t rows)
 {
-	const struct object *o = member_of(w);
-
 	w->mesh->t->authz.rows.count = rows;
-	if (o)
-		errors_warn(w->mesh->errors, o->file, o->pos,
-			    "spec: together with the other policies there are more subnets, "
-			    "ports and callers than there is room for in the kernel (%d rows): "
-			    "connections to the pods that it selects are refused",
-			    AUTHZ_ROWS_MOST);
+	w->pass->lack[w->set - 1] = LACK_ALL;
+	w->pass->closes = true;
 }
 
 /* What audits is to close nothing: connections are not marked then. */
 static void go_blind(struct writer *w, size_t rows)
 {
-	const struct object *o = member_of(w);
-
 	w->mesh->t->authz.rows.count = rows;
 	w->blind = true;
+	w->pass->lack[w->set - 1] = LACK_AUDIT;
 	authz_apart_free(&w->apart);
 	w->apart = (struct authz_apart){ 0 };
-	if (o)
-		errors_warn(w->mesh->errors, o->file, o->pos,
-			    "spec: together with the other policies there are more subnets, "
-			    "ports and callers than there is room for in the kernel (%d rows): "
-			    "policies with the action AUDIT mark requests to the pods that it "
-			    "selects, and no connections",
-			    AUTHZ_ROWS_MOST);
 }
 
 static int write_rows(struct writer *w)
@@ -253,80 +247,167 @@ static int write_rows(struct writer *w)
 static int write_set(struct writer *w)
 {
 	size_t before = w->mesh->t->authz.rows.count;
+	bool audits = w->view.sets[w->set - 1].audits;
 	int r;
 
 	w->number = ++w->mesh->t->authz.sets;
 	r = write_rows(w);
-	if (!r && w->full && w->view.sets[w->set - 1].audits) {
+	if (!r && w->full && audits && !w->blind) {
 		go_blind(w, before);
 		r = write_rows(w);
 	}
 	if (!r && w->full)
 		close_set(w, before);
+	w->pass->audits |= audits && !w->blind;
 	return r;
+}
+
+/* ---- what there is no room for ---- */
+
+/* One of the policies that a set is made of; `audits`: one that does. NULL: there is none. */
+static const struct object *member_of(const struct mesh *mesh, __u32 set, bool audits)
+{
+	struct authz_view v = authz_rows_view(&mesh->authz);
+	struct authz_range members = v.sets[set - 1].members;
+
+	for (__u32 i = 0; i < members.count; i++) {
+		__u32 policy = v.members[members.first + i].policy;
+
+		if (!audits || v.policies[policy].action == AUTHZ_AUDIT)
+			return authz_rows_object(&mesh->authz, policy);
+	}
+	return NULL;
+}
+
+static void warn_of(const struct mesh *mesh, const struct object *o, const char *follows)
+{
+	if (o)
+		errors_warn(mesh->errors, o->file, o->pos,
+			    "spec: together with the other policies there are more subnets, "
+			    "ports and callers than there is room for in the kernel (%d rows): %s",
+			    AUTHZ_ROWS_MOST, follows);
+}
+
+static void warn_of_blindness(const struct mesh *mesh)
+{
+	const struct object *o = NULL;
+
+	for (__u32 i = 1; i <= mesh->authz.sets.count && !o; i++)
+		o = member_of(mesh, i, true);
+	warn_of(mesh, o, "policies with the action AUDIT mark requests, and no connections");
+}
+
+/* No errors: those would leave a policy out of force, and other policies and pods than those of
+ * the change may be what there is no room for. */
+static void warn_of_lack(const struct pass *p)
+{
+	if (p->blind)
+		warn_of_blindness(p->mesh);
+	for (__u32 i = 1; i <= p->mesh->authz.sets.count; i++)
+		if (p->lack[i - 1] == LACK_ALL)
+			warn_of(p->mesh, member_of(p->mesh, i, false),
+				"connections to the pods that it selects are refused");
+		else if (p->lack[i - 1] == LACK_AUDIT)
+			warn_of(p->mesh, member_of(p->mesh, i, true),
+				"policies with the action AUDIT mark requests to the pods that it "
+				"selects, and no connections");
 }
 
 /* ---- pods ---- */
 
-static void refuse_pod(struct writer *w, const struct object *pod)
+static void refuse_pod(const struct mesh *mesh, const struct authorized_pod *p)
 {
-	const struct object *o = member_of(w);
+	const struct object *o = member_of(mesh, p->set, false);
 
-	o = o ? o : pod;
-	errors_add(w->mesh->errors, o->file, o->pos,
+	o = o ? o : p->pod;
+	errors_add(mesh->errors, o->file, o->pos,
 		   "spec.selector: more pods are selected on this node than there is room for in "
 		   "the kernel (%d addresses)",
 		   AUTHZ_ADDRS_MOST);
 }
 
 /* Each address has rows of its own where policies ask which one was called. */
-static int add_address(struct mesh *mesh, const struct authorized_pod *p, const struct addr *addr,
-		       __u32 *shared)
+static int add_address(struct pass *pass, const struct authorized_pod *p, const struct addr *addr)
 {
-	_cleanup_(writer_done) struct writer w = { .mesh = mesh,
+	struct mesh *mesh = pass->mesh;
+	_cleanup_(writer_done) struct writer w = { .pass = pass,
+						   .mesh = mesh,
 						   .view = authz_rows_view(&mesh->authz),
 						   .set = p->set,
-						   .destination = *addr };
+						   .destination = *addr,
+						   .blind = pass->blind };
+	__u32 *shared = &pass->shared[p->set - 1];
 	struct authz_pod *slot;
 	bool own = each_clause(&w, asks_destination);
 	int r = 0;
 
 	if (mesh->t->authz.pods.count >= AUTHZ_ADDRS_MOST) {
-		refuse_pod(&w, p->pod);
+		if (!pass->blind) /* it has been said */
+			refuse_pod(mesh, p);
 		return 0;
 	}
 	slot = table_push(&mesh->t->authz.pods);
 	if (!slot)
 		return -ENOMEM;
 	slot->addr = *addr;
-	if (own || !shared[p->set - 1]) {
+	if (own || !*shared) {
 		r = write_set(&w);
-		shared[p->set - 1] = own ? 0 : w.number;
+		*shared = own ? 0 : w.number;
 		slot->set = w.number;
 	} else {
-		slot->set = shared[p->set - 1];
+		slot->set = *shared;
 	}
 	return r;
 }
 
-static int add_pod(struct mesh *mesh, const struct authorized_pod *p, __u32 *shared)
+static int add_pod(struct pass *pass, const struct authorized_pod *p)
 {
+	struct mesh *mesh = pass->mesh;
 	struct addr addr;
 	int r = 0;
 
 	for (size_t i = 0; p->set && i < p->pod->pod.ips.count && !r; i++)
 		if (!addr_parse(p->pod->pod.ips.items[i], &addr) &&
 		    bytemap_get(&mesh->pods_by_addr, addr.b, sizeof(addr.b)) == p->pod)
-			r = add_address(mesh, p, &addr, shared);
+			r = add_address(pass, p, &addr);
 	return r;
+}
+
+static int add_pods(struct pass *pass)
+{
+	const struct mesh *mesh = pass->mesh;
+	int r = 0;
+
+	for (size_t i = 0; i < mesh->authz_pods.count && !r; i++)
+		r = add_pod(pass, &mesh->authz_pods.items[i]);
+	return r;
+}
+
+/* Rows of what audits have closed a set, maybe another one: all is written anew without them. */
+static int add_pods_blind(struct pass *pass)
+{
+	const size_t sets = pass->mesh->authz.sets.count;
+	struct tables *t = pass->mesh->t;
+
+	t->authz.rows.count = t->authz.pods.count = 0;
+	t->authz.sets = 0;
+	memset(pass->shared, 0, sets * sizeof(*pass->shared));
+	memset(pass->lack, 0, sets * sizeof(*pass->lack));
+	pass->blind = true;
+	return add_pods(pass);
 }
 
 int l4_authorize(struct mesh *mesh)
 {
-	_cleanup_free_ __u32 *shared = calloc(mesh->authz.sets.count + 1, sizeof(*shared));
-	int r = shared ? 0 : -ENOMEM;
+	const size_t sets = mesh->authz.sets.count + 1;
+	_cleanup_free_ __u32 *shared = calloc(sets, sizeof(*shared));
+	_cleanup_free_ enum lack *lack = calloc(sets, sizeof(*lack));
+	struct pass pass = { .mesh = mesh, .shared = shared, .lack = lack };
+	int r = shared && lack ? add_pods(&pass) : -ENOMEM;
 
-	for (size_t i = 0; i < mesh->authz_pods.count && !r; i++)
-		r = add_pod(mesh, &mesh->authz_pods.items[i], shared);
+	if (!r && pass.closes && pass.audits)
+		r = add_pods_blind(&pass);
+	if (!r)
+		warn_of_lack(&pass);
 	return r;
 }

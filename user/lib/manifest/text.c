@@ -441,4 +441,7 @@ const char manifest_pod_monitor[] =
 	"  podMetricsEndpoints:\n"
 	"  - port: metrics\n"
 	"    path: /metrics\n"
-	"    interval: 15s\n";
+	"    interval: 15s\n"
+	"    relabelings:\n"
+	"    - sourceLabels: [__meta_kubernetes_pod_node_name]\n"
+	"      targetLabel: node\n";

@@ -6,7 +6,7 @@
 
 #include "proxy/h1/h1_chars.h"
 
-enum { GRPC_STATUS_MAX = 99 };
+enum { GRPC_STATUS_MAX = 16 }; /* of those that gRPC has */
 
 struct http_traffic_key traffic_key(const struct plan *p, const struct traffic_end *end)
 {

@@ -2,8 +2,6 @@
 /*
  * Who talks to whom, for `http_traffic`.
  */
-#include <string.h>
-
 #include "lib/route/authz.h"
 #include "lib/route/workload.h"
 #include "proxy/h1/h1.h"
@@ -49,25 +47,18 @@ static bool is_of_node(const struct http_snapshot *s, const struct addr *addr)
 
 static bool came_by_proxy(const struct h1_request *q)
 {
-	for (size_t i = 0; q && i < q->m.header_count; i++)
+	for (size_t i = 0; i < q->m.header_count; i++)
 		if (h1_is_nocase(q->m.headers[i].name, "x-envoy-attempt-count"))
 			return true;
-	return !q;
-}
-
-static bool is_gateways(const struct router_plan *p)
-{
-	const struct authz_text ns = p->caller_ns, account = p->caller_account;
-
-	return ns.len == strlen(GATEWAY_NAMESPACE) && !memcmp(ns.at, GATEWAY_NAMESPACE, ns.len) &&
-	       account.len == strlen(GATEWAY_ACCOUNT) &&
-	       !memcmp(account.at, GATEWAY_ACCOUNT, account.len);
+	return false;
 }
 
 /*
  * A pod of this node is called by its own address. What the weft-proxy of another node has sent was
- * counted there, for both sides: only there it is known whether there are requests in it. In clear
- * it may have been the kernel that has steered a connection here.
+ * counted there, for both sides: only there it is known whether there are requests in it. Its
+ * address may be the node's, as that of a Gateway is: by mutual TLS all is such a weft-proxy's, and
+ * in clear what says so. The rest may be what the kernel has steered here; connections of pods that
+ * are known it has counted.
  */
 static void inbound(const struct router_plan *p, const struct route_ask *ask, bool known,
 		    struct plan_traffic *out)
@@ -80,8 +71,7 @@ static void inbound(const struct router_plan *p, const struct route_ask *ask, bo
 	if (here)
 		return;
 	out->reporters = 0;
-	if (known || (mutual && is_gateways(p)))
-		out->uncounted = mutual || came_by_proxy(ask->request);
+	out->uncounted = mutual || (ask->request ? came_by_proxy(ask->request) : known);
 }
 
 void router_traffic(const struct router_plan *p, const struct hs_source *row,

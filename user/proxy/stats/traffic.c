@@ -13,7 +13,9 @@
 
 enum {
 	ROWS = TRAFFIC_HTTP_ROWS,
-	SLOTS = 2 * ROWS, /* of a hash table, a power of two */
+	SLOTS = 2 * ROWS,	  /* of a hash table, a power of two */
+	SOURCE_ROWS = ROWS / 8,	  /* of one caller; then codes are told apart by class alone */
+	SOURCE_FOLDED = ROWS / 4, /* and those of classes included */
 	ENDS = TRAFFIC_BUCKETS - 1,
 	SPINS = 1 << 20, /* while another process writes a key: far longer than that takes */
 };
@@ -52,6 +54,28 @@ static size_t room_for(const struct http_traffic_key *key, size_t len)
 	return len < TRAFFIC_HOST_MAX ? len : TRAFFIC_HOST_MAX - 1;
 }
 
+/* ---- rows of one caller ---- */
+
+/* By caller: how many it has. */
+struct owned {
+	uint16_t rows[TRAFFIC_PEERS_MAX];
+};
+
+static uint16_t *owned_by(struct owned *o, const struct http_traffic_key *key)
+{
+	return &o->rows[key->source % TRAFFIC_PEERS_MAX];
+}
+
+/* 200 for all of 2xx, and no status of gRPC. */
+static struct http_traffic_key fold(const struct http_traffic_key *key)
+{
+	struct http_traffic_key folded = *key;
+
+	folded.code = (uint16_t)(key->code / 100 * 100);
+	folded.grpc = TRAFFIC_GRPC_NONE;
+	return folded;
+}
+
 /* ---- the rows ---- */
 
 struct traffic_rows {
@@ -59,6 +83,7 @@ struct traffic_rows {
 	struct row_map map;
 	uint32_t known;	       /* rows that have been looked at; the shared one is row 0 */
 	uint16_t slots[SLOTS]; /* rows by key, with linear probing; 0: free */
+	struct owned owned;    /* of the rows that are known */
 	bool full;	       /* and that has been said */
 };
 
@@ -102,6 +127,7 @@ static void know(struct traffic_rows *r, uint32_t i)
 	row->host[TRAFFIC_HOST_MAX - 1] = 0; /* whatever an earlier process has left */
 	len = room_for(&row->key, strlen(row->host));
 	*slot_of(r, &row->key, row->host, len) = (uint16_t)i;
+	++*owned_by(&r->owned, &row->key);
 }
 
 static void claim(struct http_traffic *row, const struct http_traffic_key *key, const char *host,
@@ -145,24 +171,38 @@ static bool look_at_next(struct traffic_rows *r, const struct http_traffic_key *
 static struct http_traffic *shared_row(struct traffic_rows *r)
 {
 	if (!r->full)
-		log_warning("there is no row for more than %d kinds of requests: the others are "
-			    "counted together",
-			    ROWS - 1);
+		log_warning("there is no row for more than %d kinds of requests, nor for more "
+			    "than %d of one caller: the others are counted together",
+			    ROWS - 1, SOURCE_FOLDED);
 	r->full = true;
 	return row_at(r, 0);
+}
+
+/* 0: there is none. One is taken while its caller has fewer than `most`. */
+static uint16_t find_row(struct traffic_rows *r, const struct http_traffic_key *key,
+			 const char *host, size_t len, uint16_t most)
+{
+	const uint16_t *owned = owned_by(&r->owned, key);
+	uint16_t at;
+
+	do
+		at = *slot_of(r, key, host, len);
+	while (!at && look_at_next(r, *owned < most ? key : NULL, host, len));
+	return at;
 }
 
 struct http_traffic *traffic_row(struct traffic_rows *r, const struct http_traffic_key *key,
 				 const char *host, size_t len)
 {
+	const struct http_traffic_key folded = fold(key);
 	size_t room = room_for(key, len);
 	struct http_traffic *row;
 	uint16_t at;
 
 	pthread_mutex_lock(&r->lock);
-	do
-		at = *slot_of(r, key, host, room);
-	while (!at && look_at_next(r, key, host, room));
+	at = find_row(r, key, host, room, SOURCE_ROWS);
+	if (!at)
+		at = find_row(r, &folded, host, room, SOURCE_FOLDED);
 	row = at ? row_at(r, at) : shared_row(r);
 	pthread_mutex_unlock(&r->lock);
 	return row;
@@ -225,6 +265,7 @@ struct traffic_counts {
 	uint16_t waiting; /* the first; 0 ends the list, and count 0 says by itself if it waits */
 	uint64_t ends_us[ENDS], ends[ENDS];
 	uint16_t slots[SLOTS];
+	struct owned owned; /* of the counts: no caller is to use up those, either */
 };
 
 struct traffic_counts *traffic_counts_new(struct traffic_rows *r)
@@ -258,32 +299,49 @@ void traffic_counts_free(struct traffic_counts *c)
 	free(c);
 }
 
-static uint16_t add_count(struct traffic_counts *c, const struct traffic_sample *s, size_t len)
+static uint16_t add_count(struct traffic_counts *c, const struct http_traffic_key *key,
+			  const char *host, size_t len, uint16_t most)
 {
+	uint16_t *owned = owned_by(&c->owned, key);
 	struct count *n = &c->counts[c->used];
 
-	if (c->used == ROWS)
+	if (c->used == ROWS || *owned >= most)
 		return 0;
-	n->key = s->key;
+	n->key = *key;
 	if (len)
-		memcpy(n->host, s->host, len);
+		memcpy(n->host, host, len);
+	++*owned;
 	return (uint16_t)c->used++;
+}
+
+/* 0: there is none. One is added while its caller has fewer than `most`. */
+static uint16_t find_count(struct traffic_counts *c, const struct http_traffic_key *key,
+			   const char *host, size_t len, uint16_t most)
+{
+	uint64_t i = hash_of(key, host, len) % SLOTS;
+
+	while (c->slots[i]) {
+		const struct count *n = &c->counts[c->slots[i]];
+
+		if (is_of(&n->key, n->host, key, host, len))
+			return c->slots[i];
+		i = (i + 1) % SLOTS;
+	}
+	c->slots[i] = add_count(c, key, host, len, most);
+	return c->slots[i];
 }
 
 static struct count *count_of(struct traffic_counts *c, const struct traffic_sample *s)
 {
 	size_t len = room_for(&s->key, s->host_len);
-	uint64_t i = hash_of(&s->key, s->host, len) % SLOTS;
+	uint16_t at = find_count(c, &s->key, s->host, len, SOURCE_ROWS);
+	struct http_traffic_key folded;
 
-	while (c->slots[i]) {
-		struct count *n = &c->counts[c->slots[i]];
-
-		if (is_of(&n->key, n->host, &s->key, s->host, len))
-			return n;
-		i = (i + 1) % SLOTS;
+	if (!at) {
+		folded = fold(&s->key);
+		at = find_count(c, &folded, s->host, len, SOURCE_FOLDED);
 	}
-	c->slots[i] = add_count(c, s, len);
-	return &c->counts[c->slots[i]];
+	return &c->counts[at];
 }
 
 static void add(struct part *p, uint64_t value, const uint64_t ends[ENDS])
@@ -310,6 +368,9 @@ void traffic_count(struct traffic_counts *c, const struct traffic_sample *s)
 {
 	struct count *n = count_of(c, s);
 
+	/* Row 0 is of requests. */
+	if (s->key.is_tcp && n == c->counts)
+		return;
 	wait(c, n);
 	if (s->key.is_tcp) {
 		n->requests += s->requests;
@@ -329,26 +390,32 @@ bool traffic_counts_wait(const struct traffic_counts *c)
 	return c->waiting || c->counts[0].waits;
 }
 
-static void write_part(struct traffic_histogram *to, struct part *p)
+static void write_part(struct traffic_histogram *to, const struct part *p)
 {
 	for (int i = 0; i < TRAFFIC_BUCKETS; i++)
 		if (p->buckets[i])
 			stat_add(&to->buckets[i], p->buckets[i]);
 	if (p->sum)
 		stat_add(&to->sum, p->sum);
-	*p = (struct part){ 0 };
+}
+
+static void write_row(struct http_traffic *row, const struct count *n)
+{
+	stat_add(&row->requests, n->requests);
+	if (n->closed)
+		stat_add(&row->closed, n->closed);
+	write_part(&row->duration, &n->duration);
+	write_part(&row->request_bytes, &n->request_bytes);
+	write_part(&row->response_bytes, &n->response_bytes);
 }
 
 static void write_count(struct traffic_counts *c, struct count *n)
 {
 	if (!n->row)
 		n->row = traffic_row(c->rows, &n->key, n->host, strlen(n->host));
-	stat_add(&n->row->requests, n->requests);
-	if (n->closed)
-		stat_add(&n->row->closed, n->closed);
-	write_part(&n->row->duration, &n->duration);
-	write_part(&n->row->request_bytes, &n->request_bytes);
-	write_part(&n->row->response_bytes, &n->response_bytes);
+	if (!n->key.is_tcp || n->row != row_at(c->rows, 0))
+		write_row(n->row, n);
+	n->duration = n->request_bytes = n->response_bytes = (struct part){ 0 };
 	n->requests = n->closed = 0;
 	n->waits = false;
 }

@@ -23,8 +23,9 @@ enum { TRAFFIC_WRITE_MS = 10 }; /* counts are to be written after so long */
 /* The map's descriptor stays the caller's; -1: memory. 0 or -errno. */
 int traffic_rows_open(int fd, struct traffic_rows **out);
 void traffic_rows_close(struct traffic_rows *r); /* accepts NULL; no worker has counts of them */
-/* The row of that key, and where the key has no cluster of that host; taken if need be. The shared
- * row when all are taken. Takes a lock. */
+/* The row of that key, and where the key has no cluster of that host; taken if need be. Of a caller
+ * that has very many it is that of the code's class (200, 500), without a status of gRPC. The
+ * shared row when all are taken, or too many by that caller. Takes a lock. */
 struct http_traffic *traffic_row(struct traffic_rows *r, const struct http_traffic_key *key,
 				 const char *host, size_t len);
 
@@ -43,7 +44,8 @@ struct traffic_sample {
 	uint64_t request_bytes, response_bytes; /* of its bodies, or of a connection */
 };
 
-/* One request, whatever `requests` says, or what is new of a connection (key.is_tcp). */
+/* One request, whatever `requests` says, or what is new of a connection (key.is_tcp), which is not
+ * counted where there is no row left for it. */
 void traffic_count(struct traffic_counts *c, const struct traffic_sample *s);
 /* Whether something has been counted that is not written yet. */
 bool traffic_counts_wait(const struct traffic_counts *c);

@@ -47,6 +47,7 @@ export class Mesh extends EventTarget {
 		const on = (name, take) => source.addEventListener(name, (event) => take.call(this, JSON.parse(event.data)));
 		on("traffic", this.takeTraffic);
 		on("mesh", this.takeMesh);
+		on("pods", this.takePods);
 		on("clusters", this.takeClusters);
 		on("trouble", (data) => this.setState("bad", data.error));
 		source.addEventListener("error", () => this.setState("bad", "no connection to weftd"));
@@ -136,6 +137,11 @@ export class Mesh extends EventTarget {
 		}
 	}
 
+	// [[NAMESPACE, NAME]...], for forms alone
+	takePods(data) {
+		this.pods = data;
+	}
+
 	takeMesh(data) {
 		if (!data.routes) return;
 		this.routes = data.routes;
@@ -151,7 +157,6 @@ export class Mesh extends EventTarget {
 				this.weightsOf.get(cluster).push({ weight, conditions: route.conditions || "", route });
 			}
 		this.services = data.services;
-		this.pods = data.pods;
 		this.rules = data.rules;
 		this.nodeName = data.node;
 		this.addServices();
