@@ -34,8 +34,8 @@ within "weft-proxy at rest" "$(rss "$(proxy_pid)")" 12
 	rules_many 1000 10
 } | apply
 # what a change has needed for a moment goes back once it has been answered
-wait_until 5 rss_within "$WEFTD" $((20 * MIB))
-within "weftd" "$(rss "$WEFTD")" 20
+wait_until 5 rss_within "$WEFTD" $((22 * MIB))
+within "weftd" "$(rss "$WEFTD")" 22
 expect_eq "OpenSSL, which only certificates need, in weftd" "$(grep -c libcrypto "/proc/$WEFTD/maps" || true)" 0
 within "weft-proxy, with rules" "$(rss "$(proxy_pid)")" 12
 if tells_memory; then
@@ -47,4 +47,4 @@ fi
 
 weftd_stop
 weftd_start --workers 8
-within "weftd that has started with all of them" "$(rss "$WEFTD")" 20
+within "weftd that has started with all of them" "$(rss "$WEFTD")" 22
