@@ -28,8 +28,9 @@ show_screen() {
 	[ $status = 0 ] || { echo "---- screen ----"; screen; } >&2
 	return $status
 }
-ended() { [ "$(term display-message -p -t it '#{pane_dead}')" = 1 ]; }
 status_of() { term display-message -p -t it '#{pane_dead_status}'; }
+# The terminal is closed before tmux has the program's status.
+ended() { [ -n "$(status_of)" ]; }
 
 node_up
 mkdir "$TMP/fake"
