@@ -5,7 +5,8 @@
 . "${0%/*}/lib.sh"
 
 # term COMMAND...: tmux with a server of its own
-term() { LC_ALL=C.UTF-8 tmux -f /dev/null -S "$TMP/tmux" "$@"; }
+term() { LC_ALL=C.UTF-8 tmux -f /dev/null -S "$TMP/tmux$TERMINAL" "$@"; }
+TERMINAL=0 # which one: a server that was told to end may be about to
 # screen: what is on it
 screen() { term capture-pane -p -t it; }
 screen_has() { screen | LC_ALL=C.UTF-8 grep -E -- "$1" >/dev/null; }
@@ -17,10 +18,14 @@ seen() {
 	say "ok: $1"
 }
 press() { term send-keys -t it "$@"; }
-# terminal_with WIDTH HEIGHT COMMAND...: a new one that runs it, and stays when it ends
+# terminal_with WIDTH HEIGHT COMMAND...: a new one that runs it, and stays when it ends, with its exit status in $TMP/status: tmux has been
+# seen not to notice an end
 terminal_with() {
 	term kill-server 2>/dev/null || true
-	term new-session -d -s it -x "$1" -y "$2" "${@:3}"
+	TERMINAL=$((TERMINAL + 1))
+	rm -f "$TMP/status"
+	# shellcheck disable=SC2016 # for the shell in the terminal
+	term new-session -d -s it -x "$1" -y "$2" sh -c 'trap : INT; file=$1; shift; "$@"; echo $? >"$file"' sh "$TMP/status" "${@:3}"
 	term set-option -t it remain-on-exit on >/dev/null
 }
 show_screen() {
@@ -28,9 +33,8 @@ show_screen() {
 	[ $status = 0 ] || { echo "---- screen ----"; screen; } >&2
 	return $status
 }
-status_of() { term display-message -p -t it '#{pane_dead_status}'; }
-# The terminal is closed before tmux has the program's status.
-ended() { [ -n "$(status_of)" ]; }
+ended() { [ -s "$TMP/status" ]; }
+status_of() { cat "$TMP/status"; }
 
 node_up
 mkdir "$TMP/fake"
