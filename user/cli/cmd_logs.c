@@ -45,18 +45,20 @@ static json_t *request_of(const struct cli *cli, const struct logs *l, json_int_
 	return request;
 }
 
+/* Istio's format has no place for a connection that was refused. */
+static char *entry_line(const char *format, const struct logs *l, const json_t *entry)
+{
+	if (strcmp(format, "json") == 0)
+		return json_dumps(entry, JSON_COMPACT);
+	if (strcmp(format, "text") == 0 && !json_object_get(entry, "reason"))
+		return log_print_text(entry);
+	return log_print_compact(entry, l->colour);
+}
+
 static int print_entry(const struct cli *cli, const struct logs *l, const json_t *entry)
 {
-	_cleanup_free_ char *line = NULL;
+	_cleanup_free_ char *line = entry_line(cli->output ?: "compact", l, entry);
 
-	if (!cli->output || strcmp(cli->output, "compact") == 0)
-		line = log_print_compact(entry, l->colour);
-	else if (strcmp(cli->output, "text") == 0 && json_object_get(entry, "reason"))
-		line = log_print_compact(entry, l->colour); /* Istio's has no place for it */
-	else if (strcmp(cli->output, "text") == 0)
-		line = log_print_text(entry);
-	else
-		line = json_dumps(entry, JSON_COMPACT);
 	if (!line)
 		return cmd_failed("out of memory");
 	puts(line);

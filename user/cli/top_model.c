@@ -391,13 +391,20 @@ void top_model_sort(struct top_model *m, enum top_view view, enum top_column by,
 
 /* ---- texts ---- */
 
+/* Of what there is none. */
+static char *put_dash(char out[TOP_NUMBER])
+{
+	snprintf(out, TOP_NUMBER, "-");
+	return out;
+}
+
 char *top_number(double value, char out[TOP_NUMBER])
 {
 	static const char units[] = " kMGTPE";
 	size_t unit = 0;
 
 	if (isnan(value))
-		return strcpy(out, "-");
+		return put_dash(out);
 	while (value >= 999.5 && units[unit + 1]) {
 		value /= 1000;
 		unit++;
@@ -412,7 +419,7 @@ char *top_number(double value, char out[TOP_NUMBER])
 static char *time_text(double ms, char out[TOP_NUMBER])
 {
 	if (isnan(ms))
-		return strcpy(out, "-");
+		return put_dash(out);
 	if (ms < 999.5)
 		snprintf(out, TOP_NUMBER, ms < 9.95 ? "%.1fms" : "%.0fms", ms);
 	else

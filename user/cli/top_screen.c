@@ -286,16 +286,14 @@ static void put_node(const struct screen *s)
 static void put_help(void)
 {
 	static const char *const lines[] = {
-		"1 2 3 4, Tab   services, workloads, edges (who calls whom), the node and its "
-		"tables",
+		"1 2 3 4, Tab   services, workloads, edges (who calls whom), tables of the node",
 		"s S            sort by the next, by the column before; r: the other way round",
 		"/              only names that have what you type; Enter: done, Escape: all again",
 		"Up Down PgUp PgDn Home End, j k   further rows",
 		"+ -            ask more often, less often; p: pause; Space: ask now",
 		"q              quit; ?: this help",
 		"",
-		"RATE and TCP are of the last five intervals, ERRORS, P50 and P99 of the last "
-		"twenty.",
+		"RATE and TCP are of the last five intervals, ERRORS, P50 and P99 of twenty.",
 		"ERRORS: requests answered by 5xx, by a gRPC status other than 0, or not at all.",
 		"TCP: connections without HTTP rules: opened, and bytes in both directions.",
 	};

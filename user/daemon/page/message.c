@@ -13,13 +13,13 @@ struct message {
 struct message *message_new(const char *text)
 {
 	size_t size = strlen(text);
-	struct message *m = malloc(sizeof(*m) + size);
+	struct message *m = malloc(sizeof(*m) + size + 1);
 
 	if (!m)
 		return NULL;
 	m->refs = 1;
 	m->size = size;
-	memcpy(m->text, text, size);
+	memcpy(m->text, text, size + 1);
 	return m;
 }
 
