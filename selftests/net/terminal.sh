@@ -30,15 +30,17 @@ terminal_with() {
 }
 show_screen() {
 	local status=$?
+	set +e
 	[ $status = 0 ] || { echo "---- screen ----"; screen; } >&2
-	return $status
+	(exit $status)
+	cleanup
 }
 ended() { [ -s "$TMP/status" ]; }
 status_of() { cat "$TMP/status"; }
 
 node_up
 mkdir "$TMP/fake"
-trap 'show_screen; cleanup' EXIT
+trap show_screen EXIT
 
 # ---- weft top, of a weftd that always tells the same ----
 
