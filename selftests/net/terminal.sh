@@ -57,7 +57,7 @@ top=("$OUT/weft" --run-dir "$TMP/fake" top)
 terminal_with 120 30 "${top[@]}" --interval 0.5
 seen "the rate of a service, its errors and times" "^shop/reviews +(9[0-9]|10[0-9]) +[3-6]\.[0-9]% +1[0-9]ms +(5[0-9]|[6-9][0-9])ms +0 +0 .*█"
 seen "another, with no errors" "^shop/ratings +(19|2[0-9]) +0% +3.0ms +5.0ms"
-seen "all of it" "^18[0-9] requests/s  2\.[5-9]% errors  p50 [0-9.]+ms  p99 [0-9]+ms  tcp 4.0kB/s  generation 7"
+seen "all of it" "^1[6-9][0-9] requests/s  [23]\.[0-9]% errors  p50 [0-9.]+ms  p99 [0-9]+ms  tcp 4.0kB/s  generation 7"
 expect_match "the busiest first" "$(screen | sed -n 4p)" "^shop/reviews "
 press 2
 seen "workloads" "^weft top - workloads"
