@@ -23,7 +23,7 @@ enum {
 };
 
 /* `traffic_peers`: __u32 id -> who that is, as lib/mesh/peer.h reads it. Written by weftd before
- * the id is told to anyone; an id is never given to another peer. 0 is nobody who is known. */
+ * the id is told to anyone; an id is never given to another peer. 0: not known. */
 struct traffic_peer {
 	char name[TRAFFIC_PEER_NAME_MAX];
 };

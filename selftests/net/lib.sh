@@ -384,6 +384,29 @@ weftd2_start() {
 	wait_until 30 weft2 status --wait
 }
 
+# both: the rules of stdin, on both nodes
+both() { tee >(weft apply -f - >/dev/null) | weft2 apply -f - >/dev/null; }
+
+# rules_far_near: pods, and Services web-far (10), web-near (11), tcp-far (20), tcp-near (21) of those with these versions, at $HTTP and $TCP
+rules_far_near() {
+	rules_pods
+	PROTOCOL=http rules_service web-far 10 "$HTTP" version=far
+	PROTOCOL=http rules_service web-near 11 "$HTTP" version=near
+	rules_service tcp-far 20 "$TCP" version=far
+	rules_service tcp-near 21 "$TCP" version=near
+}
+
+# rules_strict: plaintext is refused throughout the mesh
+rules_strict() {
+	cat <<-END
+	---
+	apiVersion: security.istio.io/v1
+	kind: PeerAuthentication
+	metadata: {name: default, namespace: istio-system}
+	spec: {mtls: {mode: STRICT}}
+	END
+}
+
 # node_of POD: a line of its spec; none where there is one node
 node_of() {
 	[ -n "${NODE2:-}" ] || return 0

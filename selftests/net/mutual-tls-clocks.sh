@@ -7,8 +7,6 @@
 FAKETIME_LIB=$(dpkg-query -L libfaketime 2>/dev/null | grep '/libfaketime\.so\.1$') || fail "the package libfaketime is needed"
 HTTP=8080 TCP=9000
 
-both() { tee >(weft apply -f - >/dev/null) | weft2 apply -f - >/dev/null; }
-
 # start_two OFFSET: the other node's programs, with new certificates, and with a clock that many seconds ahead. Timers keep their own (what
 # libfaketime does to pthread_cond_timedwait() makes it wait for ever).
 start_two() {
@@ -28,18 +26,8 @@ stop_two() {
 is_gone() { [ ! -e "/proc/$1" ]; }
 
 rules() {
-	rules_pods
-	PROTOCOL=http rules_service web-far 10 $HTTP version=far
-	PROTOCOL=http rules_service web-near 11 $HTTP version=near
-	rules_service tcp-far 20 $TCP version=far
-	rules_service tcp-near 21 $TCP version=near
-	cat <<-END
-	---
-	apiVersion: security.istio.io/v1
-	kind: PeerAuthentication
-	metadata: {name: default, namespace: istio-system}
-	spec: {mtls: {mode: STRICT}}
-	END
+	rules_far_near
+	rules_strict
 }
 
 # ask FROM NUMBER: who answers a request, or its status

@@ -5,7 +5,6 @@
 . "${0%/*}/lib.sh"
 
 rows() { /usr/bin/python3 "$ROOT/selftests/apps/traffic-rows.py" "$TMP/bpf/$1" | sed 's/ [0-9]* [0-9]*$//'; }
-both() { tee >(weft apply -f - >/dev/null) | weft2 apply -f - >/dev/null; }
 
 # rows_are DIR TEXT
 rows_are() { [ "$(rows "$1")" = "$2" ]; }
@@ -37,13 +36,7 @@ weftd2_start --ca-cert "$TMP/root.crt" --ca-key "$TMP/root.key"
 	rules_pods
 	PROTOCOL=http rules_service far 10 80
 	rules_service tcp-far 20 9000 app=far
-	cat <<-END
-	---
-	apiVersion: security.istio.io/v1
-	kind: PeerAuthentication
-	metadata: {name: default, namespace: istio-system}
-	spec: {mtls: {mode: STRICT}}
-	END
+	rules_strict
 } | both
 for family in 4 6; do
 	for _ in 1 2 3; do

@@ -54,7 +54,6 @@ rule() {
 	END
 }
 
-both() { tee >(weft apply -f - >/dev/null) | weft2 apply -f - >/dev/null; }
 both_delete() {
 	weft delete "$@" >/dev/null
 	weft2 delete "$@" >/dev/null
@@ -88,15 +87,6 @@ hello() {
 	printf 'GET /marker HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' |
 		in_ns "$1" timeout 10 openssl s_client -connect "$(hostport "$2" "$3")" -alpn istio -CAfile "$PKI/root.crt" -quiet "${with[@]}" "${@:5}" 2>&1 |
 		grep -ao '^HTTP/1.1 [0-9]*\|alert number [0-9]*\|errno=[0-9]*' | sort -u | head -1 || true
-}
-
-# pods: those that the rules tell of; services
-rules() {
-	rules_pods
-	PROTOCOL=http rules_service web-far 10 $HTTP version=far
-	PROTOCOL=http rules_service web-near 11 $HTTP version=near
-	rules_service tcp-far 20 $TCP version=far
-	rules_service tcp-near 21 $TCP version=near
 }
 
 start_two() { weftd2_start --ca-cert "$PKI/root.crt" --ca-key "$PKI/root.key"; }
@@ -142,7 +132,7 @@ for pod in near far; do
 done
 weftd_start --node-name one --ca-cert "$PKI/root.crt" --ca-key "$PKI/root.key"
 start_two
-rules | both
+rules_far_near | both
 
 tap $HTTP $TCP
 works "without any rule"
@@ -251,7 +241,7 @@ expect_between "certificates that were not believed" "$(stat ssl.fail_verify_err
 echo_start far $TCP far
 
 start_two
-rules | both
+rules_far_near | both
 pa default "{mtls: {mode: STRICT}}" istio-system | both
 wait_until 30 is_back
 

@@ -7,21 +7,10 @@
 HTTP=80 TCP=9000
 NICS='auto,overlay*' # tun is taken for nobody's overlay by itself
 
-# both: the rules of stdin, on both nodes
-both() { tee >(weft apply -f - >/dev/null) | weft2 apply -f - >/dev/null; }
-
 rules() {
-	rules_pods
-	PROTOCOL=http rules_service web-far 10 $HTTP version=far
-	PROTOCOL=http rules_service web-near 11 $HTTP version=near
-	rules_service tcp-far 20 $TCP version=far
-	rules_service tcp-near 21 $TCP version=near
+	rules_far_near
+	rules_strict
 	cat <<-END
-	---
-	apiVersion: security.istio.io/v1
-	kind: PeerAuthentication
-	metadata: {name: default, namespace: istio-system}
-	spec: {mtls: {mode: STRICT}}
 	---
 	apiVersion: security.istio.io/v1
 	kind: AuthorizationPolicy

@@ -39,13 +39,7 @@ services() {
 	PROTOCOL=http rules_service ghost 43 80 app=ghost
 	PROTOCOL=http rules_routes ghost "- route: [{destination: {host: ghost}}]"
 	rules_ingress 2 80:31380
-	cat <<-END
-	---
-	apiVersion: security.istio.io/v1
-	kind: PeerAuthentication
-	metadata: {name: default, namespace: istio-system}
-	spec: {mtls: {mode: STRICT}}
-	END
+	rules_strict
 }
 
 nodes_up() {

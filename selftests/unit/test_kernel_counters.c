@@ -112,8 +112,10 @@ Test(kernel_counters, a_cluster_with_a_row_of_traffic_is_in_use)
 	for (__u32 id = 900; id <= 905; id++)
 		know(COUNT_CLUSTERS, id);
 	know(COUNT_CLUSTERS, CLUSTER_IDS_MAX + 5);
-	loader.http_traffic = rows;
-	loader.traffic_mapped = sizeof(rows);
+	loader.http_traffic = (struct row_map){ .bytes = (char *)rows,
+						.fd = -1,
+						.row_size = sizeof(rows[0]),
+						.rows = sizeof(rows) / sizeof(rows[0]) };
 	look_once();
 	cr_expect_not(vanished(900));
 	cr_expect(vanished(901));

@@ -17,7 +17,7 @@
 #include "lib/base/http_stat_fields.h"
 #include "lib/route/patch.h"
 
-enum { PODS_MAX = 5000 }; /* that are told by name, for whoever fills in a form */
+enum { PODS_MAX = 5000 }; /* that are told by name, for a form */
 
 /* ---- objects ---- */
 

@@ -2,16 +2,15 @@
 #include "daemon/api/http_daemon.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/api/mhd.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
-#include "lib/base/library.h"
 #include "lib/base/log.h"
 
 enum {
@@ -35,27 +34,6 @@ struct http_daemon {
 	bool broken;		       /* it can't be had: has been logged */
 	struct open_one *first, *last; /* those that are open, the oldest first */
 };
-
-/* ---- libmicrohttpd ---- */
-
-#define MHD_FUNCTIONS(do)                                                                                      \
-	do                                                                                                     \
-	(start_daemon) do(stop_daemon) do(run) do(get_timeout) do(get_daemon_info) do(get_connection_info) do( \
-		add_connection) do(create_response_from_buffer) do(add_response_header) do(queue_response) do(destroy_response)
-
-#define MHD_POINTER(name) __typeof__(&MHD_##name) name;
-static struct {
-	MHD_FUNCTIONS(MHD_POINTER)
-} mhd;
-
-#define MHD_SYMBOL(name) { "MHD_" #name, (void *)&mhd.name },
-static const struct library_symbol mhd_symbols[] = { MHD_FUNCTIONS(MHD_SYMBOL) };
-
-static int load_library(void)
-{
-	return library_load("libmicrohttpd.so.12", mhd_symbols,
-			    sizeof(mhd_symbols) / sizeof(mhd_symbols[0]));
-}
 
 /* ---- a question ---- */
 
@@ -93,22 +71,17 @@ static uint16_t port_of(struct MHD_Connection *c)
 	return ntohs(at.any.sa_family == AF_INET6 ? at.in6.sin6_port : at.in4.sin_port);
 }
 
-/* Called once with the request's head, then for its body, which is let go by, and at its end. */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *path,
 				  const char *method, const char *version, const char *body,
 				  size_t *body_size, void **state)
 {
-	static char begun;
 	const struct http_daemon *h = arg;
 	struct http_ask ask = { .method = method, .path = path };
 
 	(void)version;
 	(void)body;
-	if (!*state || *body_size) {
-		*state = &begun;
-		*body_size = 0;
+	if (!mhd_is_whole(body_size, state))
 		return MHD_YES;
-	}
 	ask.port = port_of(c);
 	return (enum MHD_Result)h->options.ask(h->options.arg, &ask, reply, c);
 }
@@ -202,8 +175,7 @@ static int start(struct http_daemon *h)
 {
 	unsigned max = h->options.connections_max ? h->options.connections_max : CONNECTIONS_MAX;
 	unsigned per_address = h->options.per_address_max ? h->options.per_address_max : max;
-	const union MHD_DaemonInfo *info;
-	int r = load_library();
+	int r = mhd_load();
 
 	if (r)
 		return r;
@@ -216,11 +188,7 @@ static int start(struct http_daemon *h)
 				     (size_t)MEMORY_PER_CONNECTION, MHD_OPTION_END);
 	if (!h->daemon)
 		return -ENOMEM;
-	info = mhd.get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	if (!info || info->epoll_fd < 0)
-		return -ENOTSUP;
-	h->event = (struct event){ .fd = info->epoll_fd, .ready = on_ready, .arg = h };
-	return event_watch(h->options.loop, &h->event, EPOLLIN);
+	return mhd_watch(h->daemon, h->options.loop, &h->event, on_ready, h);
 }
 
 DEFINE_CLEANUP(struct http_daemon *, http_daemon_close);

@@ -2,15 +2,14 @@
 #include "daemon/api/metrics.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/api/listen_address.h"
 #include "daemon/api/metrics_scrape.h"
+#include "daemon/api/mhd.h"
 #include "lib/base/cleanup.h"
-#include "lib/base/library.h"
 
 enum {
 	CONNECTIONS_MAX = 32,
@@ -25,21 +24,6 @@ struct metrics {
 	struct metrics_source *source;
 	struct MHD_Daemon *daemon;
 };
-
-/* ---- libmicrohttpd ---- */
-
-#define MHD_FUNCTIONS(do)                                                                                    \
-	do                                                                                                   \
-	(start_daemon) do(stop_daemon) do(create_response_from_buffer) do(create_response_from_callback) do( \
-		add_response_header) do(queue_response) do(destroy_response) do(lookup_connection_value)
-
-#define MHD_POINTER(name) __typeof__(&MHD_##name) name;
-static struct {
-	MHD_FUNCTIONS(MHD_POINTER)
-} mhd;
-
-#define MHD_SYMBOL(name) { "MHD_" #name, (void *)&mhd.name },
-static const struct library_symbol mhd_symbols[] = { MHD_FUNCTIONS(MHD_SYMBOL) };
 
 /* ---- answers ---- */
 
@@ -106,20 +90,14 @@ static enum MHD_Result answer_metrics(struct metrics *m, struct MHD_Connection *
 	return queue(c, MHD_HTTP_OK, response);
 }
 
-/* Called once with the request's head, then for its body, which is let go by, and at its end. */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *path,
 				  const char *method, const char *version, const char *body,
 				  size_t *body_size, void **state)
 {
-	static char begun;
-
 	(void)version;
 	(void)body;
-	if (!*state || *body_size) {
-		*state = &begun;
-		*body_size = 0;
+	if (!mhd_is_whole(body_size, state))
 		return MHD_YES;
-	}
 	if (strcmp(path, "/metrics") != 0 && strcmp(path, "/stats/prometheus") != 0)
 		return answer_text(c, MHD_HTTP_NOT_FOUND, "there is /metrics\n", NULL);
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
@@ -157,8 +135,7 @@ DEFINE_CLEANUP(struct metrics *, metrics_close);
 
 int metrics_listen(const char *address)
 {
-	int r = library_load("libmicrohttpd.so.12", mhd_symbols,
-			     sizeof(mhd_symbols) / sizeof(mhd_symbols[0]));
+	int r = mhd_load();
 
 	return r ? r : listen_address_open(address, LISTEN_ANY);
 }

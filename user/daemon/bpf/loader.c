@@ -428,11 +428,6 @@ static int find_maps(struct loader *l)
 	return 0;
 }
 
-enum {
-	TRAFFIC_BYTES = TRAFFIC_HTTP_ROWS * sizeof(struct http_traffic),
-	TRAFFIC_STEP = 1 << 16, /* whole pages */
-};
-
 static int map_limits(struct loader *l)
 {
 	void *at = mmap(NULL, CLUSTER_IDS_MAX * sizeof(*l->limits), PROT_READ | PROT_WRITE,
@@ -446,45 +441,21 @@ static int map_limits(struct loader *l)
 
 static int map_traffic(struct loader *l)
 {
-	void *at = mmap(NULL, TRAFFIC_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int r = row_map_open(&l->http_traffic, l->map[MAP_HTTP_TRAFFIC], PROT_READ,
+			     sizeof(struct http_traffic), TRAFFIC_HTTP_ROWS);
 
-	if (at == MAP_FAILED)
-		return log_err(-errno, "reserve room for the map http_traffic");
-	l->http_traffic = at;
-	return loader_reach_traffic(l, 0) ? 0
-					  : log_err(-errno, "map the map http_traffic into memory");
-}
-
-/* Another thread may do the same. */
-static bool map_more_traffic(struct loader *l, size_t want)
-{
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	size_t has;
-	bool ok = true;
-
-	pthread_mutex_lock(&lock);
-	has = l->traffic_mapped;
-	if (has < want) {
-		ok = mmap((char *)l->http_traffic + has, want - has, PROT_READ,
-			  MAP_SHARED | MAP_FIXED, l->map[MAP_HTTP_TRAFFIC],
-			  (off_t)has) != MAP_FAILED;
-		if (ok)
-			__atomic_store_n(&l->traffic_mapped, want, __ATOMIC_RELEASE);
-	}
-	pthread_mutex_unlock(&lock);
-	return ok;
+	return r ? log_err(r, "map the map http_traffic into memory") : 0;
 }
 
 bool loader_reach_traffic(struct loader *l, __u32 i)
 {
-	size_t end = (i + 1) * sizeof(*l->http_traffic);
-	size_t want = (end + TRAFFIC_STEP - 1) / TRAFFIC_STEP * TRAFFIC_STEP;
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	bool reached;
 
-	if (!l->http_traffic || i >= TRAFFIC_HTTP_ROWS)
-		return false;
-	if (end <= __atomic_load_n(&l->traffic_mapped, __ATOMIC_ACQUIRE))
-		return true;
-	return map_more_traffic(l, want < TRAFFIC_BYTES ? want : TRAFFIC_BYTES);
+	pthread_mutex_lock(&lock);
+	reached = i < l->http_traffic.rows && !row_map_reach(&l->http_traffic, i);
+	pthread_mutex_unlock(&lock);
+	return reached;
 }
 
 /* Into the programs' data: the objects are not loaded by their skeletons, which would map it. */
@@ -726,8 +697,7 @@ void loader_close(struct loader *l)
 {
 	if (l->limits)
 		munmap(l->limits, CLUSTER_IDS_MAX * sizeof(*l->limits));
-	if (l->http_traffic)
-		munmap((void *)l->http_traffic, TRAFFIC_BYTES);
+	row_map_close(&l->http_traffic);
 	tc_bpf__destroy(l->tc);
 	sweep_bpf__destroy(l->sweep);
 	sock_bpf__destroy(l->sock);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "weft/policy.h"
+#include "lib/base/row_map.h"
 #include "weft/traffic.h"
 
 enum map_id {
@@ -98,10 +99,9 @@ struct loader {
 	struct inner_layout inner[MAP_MAX]; /* of MAP_GEN_* */
 	int btf_fd;
 	struct cluster_limit *limits; /* the map `limits`, shared; CLUSTER_IDS_MAX rows */
-	/* The map `http_traffic`, as weft-proxy writes it: the rows that loader_reach_traffic() has
-	 * reached. Address space is reserved for the others, which would count as memory. */
-	const struct http_traffic *http_traffic;
-	size_t traffic_mapped; /* bytes of it, from the first row on */
+	/* The map of that name, as weft-proxy writes it. To be reached by loader_reach_traffic()
+	 * alone. */
+	struct row_map http_traffic;
 	struct tc_bpf *tc;
 	struct sweep_bpf *sweep;
 	struct sock_bpf *sock;

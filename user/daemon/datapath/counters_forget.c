@@ -119,7 +119,7 @@ static int use_dests(struct ids *used, const struct tables *t)
  * from memory that weft-proxy writes. */
 static int use_traffic(struct ids *used, struct loader *l)
 {
-	const struct http_traffic *rows = l->http_traffic;
+	const struct http_traffic *rows = (const struct http_traffic *)l->http_traffic.bytes;
 	int r = 0;
 
 	for (__u32 i = 0; r >= 0 && loader_reach_traffic(l, i); i++) {

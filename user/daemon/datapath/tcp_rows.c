@@ -26,7 +26,7 @@ static bool is_rest(const struct tcp_traffic_key *key)
 	return !memcmp(key, &rest_key, sizeof(*key));
 }
 
-/* ---- rows of ids that are nobody's ---- */
+/* ---- rows whose ids have no counters ---- */
 
 bool tcp_row_is_named(const struct tcp_traffic_key *key, const struct ids *clusters,
 		      const struct ids *endpoints)

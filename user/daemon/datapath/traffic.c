@@ -88,7 +88,7 @@ void traffic_of_tcp(const struct tcp_sum *sum, struct traffic_texts *texts, stru
 
 const struct http_traffic *traffic_http_rows(const struct kernel *k)
 {
-	return k->loader.http_traffic;
+	return (const struct http_traffic *)k->loader.http_traffic.bytes;
 }
 
 bool traffic_http_reach(struct kernel *k, __u32 i)

@@ -3,16 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "daemon/api/mhd.h"
 #include "daemon/page/message.h"
 #include "lib/base/addr.h"
 #include "lib/base/cleanup.h"
-#include "lib/base/library.h"
 #include "lib/base/log.h"
 
 enum {
@@ -42,21 +41,6 @@ struct page_http {
 	unsigned watcher_count;
 	bool running;
 };
-
-/* ---- libmicrohttpd ---- */
-
-#define MHD_FUNCTIONS(do)                                                                                                                                                        \
-	do                                                                                                                                                                       \
-	(start_daemon) do(stop_daemon) do(run) do(get_timeout) do(get_daemon_info) do(get_connection_info) do(create_response_from_buffer) do(create_response_from_callback) do( \
-		add_response_header) do(queue_response) do(destroy_response) do(suspend_connection) do(resume_connection) do(lookup_connection_value) do(get_connection_values)
-
-#define MHD_POINTER(name) __typeof__(&MHD_##name) name;
-static struct {
-	MHD_FUNCTIONS(MHD_POINTER)
-} mhd;
-
-#define MHD_SYMBOL(name) { "MHD_" #name, (void *)&mhd.name },
-static const struct library_symbol mhd_symbols[] = { MHD_FUNCTIONS(MHD_SYMBOL) };
 
 /* ---- requests ---- */
 
@@ -300,21 +284,16 @@ static const char *header_of(struct MHD_Connection *c, const char *name)
 	return mhd.lookup_connection_value(c, MHD_HEADER_KIND, name);
 }
 
-/* Called once with the request's head, then for its body, which is let go by, and at its end. */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *path,
 				  const char *method, const char *version, const char *body,
 				  size_t *body_size, void **state)
 {
-	static char begun;
 	bool head = !strcmp(method, "HEAD");
 
 	(void)version;
 	(void)body;
-	if (!*state || *body_size) {
-		*state = &begun;
-		*body_size = 0;
+	if (!mhd_is_whole(body_size, state))
 		return MHD_YES;
-	}
 	if (!page_host_allowed(header_of(c, "Host")))
 		return refuse(c, MHD_HTTP_MISDIRECTED_REQUEST,
 			      "ask by an address or as localhost: other names are refused\n");
@@ -352,7 +331,6 @@ static void on_ready(void *arg, uint32_t events)
 
 static int start(struct page_http *h)
 {
-	const union MHD_DaemonInfo *info;
 	int listener = fcntl(h->options.listener, F_DUPFD_CLOEXEC, 0);
 
 	if (listener < 0)
@@ -366,11 +344,7 @@ static int start(struct page_http *h)
 				     (size_t)MEMORY_PER_CONNECTION, MHD_OPTION_END);
 	if (!h->daemon)
 		return -ENOMEM;
-	info = mhd.get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	if (!info || info->epoll_fd < 0)
-		return -ENOTSUP;
-	h->event = (struct event){ .fd = info->epoll_fd, .ready = on_ready, .arg = h };
-	return event_watch(h->options.loop, &h->event, EPOLLIN);
+	return mhd_watch(h->daemon, h->options.loop, &h->event, on_ready, h);
 }
 
 DEFINE_CLEANUP(struct page_http *, page_http_close);
@@ -383,8 +357,7 @@ int page_http_open(const struct page_http_options *o, struct page_http **out)
 	if (!h)
 		return log_err(-ENOMEM, "serve the page");
 	h->options = *o;
-	r = library_load("libmicrohttpd.so.12", mhd_symbols,
-			 sizeof(mhd_symbols) / sizeof(mhd_symbols[0]));
+	r = mhd_load();
 	if (r)
 		return r;
 	r = event_timer_open(o->loop, &h->timer, turn, h);

@@ -7,11 +7,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/base/histogram.h"
 #include "lib/base/log.h"
-#include "proxy/stats/row_map.h"
+#include "lib/base/row_map.h"
 
 enum { BUCKETS = 2 * HTTP_STAT_ROWS };
 
@@ -81,7 +82,7 @@ static int adopt(struct stat_rows *r)
 
 static int rows_open(struct stat_rows *r, int fd, size_t row_size, uint32_t rows)
 {
-	int err = row_map_open(&r->map, fd, row_size, rows);
+	int err = row_map_open(&r->map, fd, PROT_READ | PROT_WRITE, row_size, rows);
 
 	return err ? err : adopt(r);
 }

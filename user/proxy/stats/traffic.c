@@ -5,10 +5,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
-#include "proxy/stats/row_map.h"
+#include "lib/base/row_map.h"
 #include "proxy/stats/stats.h"
 
 enum {
@@ -218,7 +219,8 @@ int traffic_rows_open(int fd, struct traffic_rows **out)
 	if (!r)
 		return -ENOMEM;
 	pthread_mutex_init(&r->lock, NULL);
-	error = row_map_open(&r->map, fd, sizeof(struct http_traffic), ROWS);
+	error = row_map_open(&r->map, fd, PROT_READ | PROT_WRITE, sizeof(struct http_traffic),
+			     ROWS);
 	if (!error)
 		error = row_map_reach(&r->map, 0);
 	if (error)

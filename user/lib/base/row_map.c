@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proxy/stats/row_map.h"
+#include "lib/base/row_map.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,13 +14,13 @@ static size_t size_of(const struct row_map *m)
 	return m->row_size * m->rows;
 }
 
-int row_map_open(struct row_map *m, int fd, size_t row_size, uint32_t rows)
+int row_map_open(struct row_map *m, int fd, int prot, size_t row_size, uint32_t rows)
 {
 	void *bytes;
 
-	*m = (struct row_map){ .fd = -1, .row_size = row_size, .rows = rows };
-	bytes = mmap(NULL, size_of(m), fd < 0 ? PROT_READ | PROT_WRITE : PROT_NONE,
-		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	*m = (struct row_map){ .fd = -1, .prot = prot, .row_size = row_size, .rows = rows };
+	bytes = mmap(NULL, size_of(m), fd < 0 ? prot : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		     0);
 	if (bytes == MAP_FAILED)
 		return -errno;
 	m->bytes = bytes;
@@ -49,8 +49,8 @@ int row_map_reach(struct row_map *m, uint32_t i)
 		want = size_of(m);
 	if (m->fd < 0 || want <= m->mapped)
 		return 0;
-	more = mmap(m->bytes + m->mapped, want - m->mapped, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_FIXED, m->fd, (off_t)m->mapped);
+	more = mmap(m->bytes + m->mapped, want - m->mapped, m->prot, MAP_SHARED | MAP_FIXED, m->fd,
+		    (off_t)m->mapped);
 	if (more == MAP_FAILED)
 		return -errno;
 	m->mapped = want;
