@@ -46,7 +46,8 @@ const struct refusal schema_refused[REFUSED_MAX] = {
 	[REFUSED_GATEWAY_PROTOCOL] = { "Gateway", "protocol UDP, HTTP_PROXY or HBONE",
 				       "a gateway serves TCP and what goes over it" },
 	[REFUSED_GATEWAY_TLS] = { "Gateway", "tls with the mode ISTIO_MUTUAL or AUTO_PASSTHROUGH",
-				  "there are no certificates of the mesh, and no other clusters" },
+				  "a Gateway is called from outside the mesh, and there are no "
+				  "other clusters" },
 	[REFUSED_CREDENTIAL_NAMES] = { "Gateway", "credentialNames",
 				       "a server has one certificate: credentialName" },
 	[REFUSED_TLS_CERTIFICATES] = { "Gateway", "tlsCertificates",
