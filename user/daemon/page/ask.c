@@ -92,7 +92,7 @@ static json_t *reasons(const json_t *reply)
 int ask_weftd(struct ask *a, json_t *request, json_t **data, json_t **why)
 {
 	_cleanup_json_ json_t *asked = request, *reply = NULL;
-	int r = request ? call(a, request, &reply) : -ENOMEM;
+	int r = asked ? call(a, asked, &reply) : -ENOMEM;
 
 	if (r)
 		return r;
