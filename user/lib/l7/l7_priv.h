@@ -236,6 +236,8 @@ int http_compile_mesh(struct http_compiler *c);
 int http_compile_unknown_of(struct http_compiler *c, const struct object *o);
 int http_compile_hosts_of(struct http_compiler *c, const struct object *o);
 int http_compile_gateways(struct http_compiler *c);
+/* HS_TRACINGS. */
+void http_tracings_write(struct http_compiler *c);
 
 void http_compiler_done(struct http_compiler *c);
 

@@ -367,6 +367,7 @@ int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry 
 	mesh->secrets_in = objects->secrets_in;
 	mesh->registry_only = objects->registry_only;
 	mesh->labelled_only = objects->labelled_only;
+	mesh->tracing = objects->tracing;
 	mesh->client_tls_dir = objects->client_tls_dir;
 	mesh->registry = registry;
 	mesh->errors = errors;

@@ -171,11 +171,12 @@ struct mesh {
 	bool asks_labels;			     /* of pods, by sourceLabels of HTTP rules */
 	bool l4_only;				     /* l4 leaves what speaks of HTTP out */
 	bool nomem; /* an allocation failed where it couldn't be returned: checked at the end */
-	size_t fatal_before;	    /* errors that were there at the start */
-	bool registry_only;	    /* objects->registry_only */
-	const char *client_tls_dir; /* objects->client_tls_dir */
-	struct peers peers;	    /* PeerAuthentications */
-	bool mutual;		    /* mutual TLS is in use (mutual.h) */
+	size_t fatal_before;		 /* errors that were there at the start */
+	bool registry_only;		 /* objects->registry_only */
+	struct tracing_defaults tracing; /* likewise */
+	const char *client_tls_dir;	 /* objects->client_tls_dir */
+	struct peers peers;		 /* PeerAuthentications */
+	bool mutual;			 /* mutual TLS is in use (mutual.h) */
 };
 
 int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry *registry,

@@ -667,6 +667,12 @@ struct object {
 
 void object_free(struct object *o);
 
+/* What becomes of traces where no Telemetry says anything else. */
+struct tracing_defaults {
+	unsigned sampling; /* in 10,000ths: how many of those that begin here are sampled */
+	bool told;	   /* spans have somewhere to go */
+};
+
 /* A growing set of decoded objects. */
 struct objects {
 	struct object **items;
@@ -683,6 +689,7 @@ struct objects {
 	/* The directory that a DestinationRule's files must be beneath, an absolute path; NULL: it
 	 * may name none. */
 	const char *client_tls_dir;
+	struct tracing_defaults tracing;
 };
 
 void objects_free(struct objects *set); /* and every object in it */
