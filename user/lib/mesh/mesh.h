@@ -12,6 +12,7 @@
 #include "lib/base/pool.h"
 #include "lib/mesh/host_index.h"
 #include "lib/mesh/peers.h"
+#include "lib/mesh/telemetries.h"
 #include "lib/model/hostname.h"
 #include "lib/model/resolved.h"
 #include "lib/tables/registry.h"
@@ -176,7 +177,8 @@ struct mesh {
 	struct tracing_defaults tracing; /* likewise */
 	const char *client_tls_dir;	 /* objects->client_tls_dir */
 	struct peers peers;		 /* PeerAuthentications */
-	bool mutual;			 /* mutual TLS is in use (mutual.h) */
+	struct telemetries telemetries;
+	bool mutual; /* mutual TLS is in use (mutual.h) */
 };
 
 int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry *registry,
