@@ -282,7 +282,17 @@ const char manifest_container[] =
 	"        - --drain-time\n"
 	"        - \"${meshConfig.defaultConfig.drainDuration}\"\n"
 	"        - --workload-cert-ttl\n"
-	"        - \"${workloadCertTTL}\"\n";
+	"        - \"${workloadCertTTL}\"\n"
+	"        - --tracing-sampling\n"
+	"        - \"${meshConfig.defaultConfig.tracing.sampling}\"\n";
+
+const char manifest_tracing_endpoint[] =
+	"        - --tracing-endpoint\n"
+	"        - \"${tracing.endpoint}\"\n";
+
+const char manifest_tracing_addon[] =
+	"        - --tracing-endpoint\n"
+	"        - http://jaeger-collector.istio-system.svc.cluster.local:4318/v1/traces\n";
 
 const char manifest_workers[] =
 	"        - --workers\n"
