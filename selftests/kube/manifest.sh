@@ -148,16 +148,17 @@ check_apply() {
 
 # What watches weft comes by value, and goes with it.
 check_addons() {
-	local all=(--set addonComponents.prometheus.enabled=true --set addonComponents.grafana.enabled=true)
+	local all=(--set addonComponents.prometheus.enabled=true --set addonComponents.grafana.enabled=true --set addonComponents.tracing.enabled=true)
 	says 0 'deployment.apps/prometheus created' "$WEFT" manifest apply --timeout 0 "${all[@]}"
 	seen apply 'configmap/weft-grafana-dashboards created'
 	seen apply 'deployment.apps/grafana created'
+	seen apply 'service/jaeger-collector created'
 	says 0 'deployment.apps/grafana unchanged' "$WEFT" manifest apply --timeout 0 "${all[@]}"
 	! grep -vE '(unchanged|left as it is)$' "$DIR/said" || wrong "the second apply changed something"
 	"$WEFT" manifest generate "${all[@]}" >"$DIR/manifest.yaml"
 	says 1 'ok     deployment.apps/grafana (as the manifest says)' "$WEFT" verify-install -f "$DIR/manifest.yaml"
 	kubectl label namespace default pod-security.kubernetes.io/warn=restricted >/dev/null
-	kubectl -n istio-system get deployment prometheus grafana -o json |
+	kubectl -n istio-system get deployment prometheus grafana jaeger -o json |
 		jq '.items[] |= (.metadata |= {name}) | del(.items[].status)' >"$DIR/deployments.json"
 	says 0 'deployment.apps/prometheus created' kubectl create -n default --dry-run=server -f "$DIR/deployments.json"
 	! grep -q Warning "$DIR/said" || wrong "pods with more rights than they need: $(<"$DIR/said")"
