@@ -269,6 +269,8 @@ check_rights() {
 	may 'list endpointslices.discovery.k8s.io -A' yes
 	may 'watch virtualservices.networking.istio.io -A' yes
 	may 'watch networkpolicies.networking.k8s.io -A' yes
+	may 'watch telemetries.telemetry.istio.io -A' yes
+	may 'patch telemetries.telemetry.istio.io --subresource status -n default' yes
 	may 'watch connectionpolicies.weft.dev' yes
 	may 'patch connectionpolicies.weft.dev --subresource status' yes
 	may 'patch connectionpolicies.weft.dev' no

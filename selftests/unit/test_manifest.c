@@ -414,7 +414,7 @@ Test(manifest, every_object_of_it_can_be_found_again)
 	const struct cluster_object *set;
 
 	cr_assert_eq(cluster_objects_parse("m", text, strlen(text), &objects), 0);
-	cr_expect_eq(objects.count, 21);
+	cr_expect_eq(objects.count, 22);
 	for (size_t i = 0; i < objects.count; i++)
 		check_object(&objects.items[i]);
 	set = find(&objects, "daemonset.apps/weft");
@@ -470,7 +470,7 @@ Test(manifest, what_watches_weft_can_be_found_again)
 	const struct cluster_object *deployment;
 
 	cr_assert_eq(cluster_objects_parse("m", text, strlen(text), &objects), 0);
-	cr_expect_eq(objects.count, 33);
+	cr_expect_eq(objects.count, 38);
 	for (size_t i = 0; i < objects.count; i++)
 		check_object(&objects.items[i]);
 	deployment = find(&objects, "deployment.apps/grafana");

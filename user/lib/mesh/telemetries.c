@@ -176,7 +176,8 @@ static struct tracing merged(const struct space *space, const struct kvs *labels
 /* As Istio's own installation has it. */
 static int number_gateway(struct mesh *mesh, struct space *root)
 {
-	struct kv labels[] = { { "app", "istio-ingressgateway" }, { "istio", "ingressgateway" } };
+	struct kv labels[] = { { .key = "app", .value = "istio-ingressgateway" },
+			       { .key = "istio", .value = "ingressgateway" } };
 	const struct kvs gateway = { labels, sizeof(labels) / sizeof(*labels) };
 	struct tracing all;
 
