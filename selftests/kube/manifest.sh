@@ -118,6 +118,34 @@ check_connection_policy() {
 	echo "a ConnectionPolicy is taken, and nine mistakes in one are not"
 }
 
+# telemetry VERSION SPEC
+telemetry() { printf 'apiVersion: telemetry.istio.io/%s\nkind: Telemetry\nmetadata: {name: t}\nspec: %s\n' "$1" "$2"; }
+
+# The tutorial's; and what else it may say.
+check_telemetry() {
+	local version words spec
+	for version in v1 v1alpha1; do
+		telemetry $version '{tracing: [{providers: [{name: jaeger}], randomSamplingPercentage: 100.00, customTags: {a: {literal: {value: x}}}}]}' \
+			>"$DIR/telemetry.yaml"
+		says 0 'telemetry.telemetry.istio.io/t' kubectl apply --dry-run=server -f "$DIR/telemetry.yaml"
+	done
+	while IFS='|' read -r words spec; do
+		telemetry v1 "$spec" >"$DIR/telemetry.yaml"
+		says 1 "$words" kubectl apply --dry-run=server -f "$DIR/telemetry.yaml"
+	done <<-END
+	weft does not carry out metrics|{tracing: [{}], metrics: [{}]}
+	weft does not carry out accessLogging|{accessLogging: [{}]}
+	weft does not carry out providers beside the first one|{tracing: [{providers: [{name: a}, {name: b}]}]}
+	weft does not carry out randomSamplingPercentage beside match.mode SERVER|{tracing: [{match: {mode: SERVER}, randomSamplingPercentage: 1}]}
+	weft does not carry out environment and formatter of customTags|{tracing: [{customTags: {a: {environment: {name: HOME}}}}]}
+	weft does not carry out enableIstioTags false|{tracing: [{enableIstioTags: false}]}
+	should be less than or equal to 100|{tracing: [{randomSamplingPercentage: 101}]}
+	must have at most 1 properties|{tracing: [{customTags: {a: {literal: {value: x}, header: {name: x}}}}]}
+	unknown field "spec.tracing[0].sampling"|{tracing: [{sampling: 1}]}
+	END
+	echo "a Telemetry is taken, and nine mistakes in one are not"
+}
+
 check_versions() {
 	kubectl apply -f "$root/yaml-rules/tcp-echo/all-v1.yaml" >/dev/null
 	says 0 '["tcp-echo"]' kubectl get virtualservices.v1.networking.istio.io tcp-echo -o 'jsonpath={.spec.hosts}'
@@ -336,6 +364,7 @@ check_rights
 check_mistakes
 check_tutorials
 check_connection_policy
+check_telemetry
 check_versions
 says 1 'no agent is ready' "$WEFT" manifest apply --timeout 1
 check_uninstall
