@@ -123,14 +123,14 @@ static int settle_space(struct telemetries *t, struct space *space)
 	return 0;
 }
 
-/* What holds for all of it, and each of those with a selector beside that. */
-static int number_space(struct mesh *mesh, struct space *space, bool root)
+/* What holds for all of it, and each of those with a selector beside that. The mesh's own, which is
+ * the root namespace's, makes no difference a second time. */
+static int number_space(struct mesh *mesh, struct space *space)
 {
 	int r;
 
 	space->tracing = mesh->telemetries.mesh;
-	if (!root)
-		apply(&space->tracing, space->whole);
+	apply(&space->tracing, space->whole);
 	r = find_row(mesh, &space->tracing, &space->row);
 	for (size_t i = 0; i < space->refs.count && !r; i++) {
 		struct tracing with = space->tracing;
@@ -197,11 +197,8 @@ static int number(struct mesh *mesh)
 	t->mesh = (struct tracing){ .sampling = mesh->tracing.sampling, .told = TRACING_BOTH };
 	apply(&t->mesh, root ? root->whole : NULL);
 	r = find_row(mesh, &t->mesh, &first);
-	for (size_t i = 0; i < t->by_namespace.count && !r; i++) {
-		struct space *space = t->by_namespace.entries[i].value;
-
-		r = number_space(mesh, space, space == root);
-	}
+	for (size_t i = 0; i < t->by_namespace.count && !r; i++)
+		r = number_space(mesh, t->by_namespace.entries[i].value);
 	if (!r)
 		r = number_gateway(mesh, root);
 	t->fixed = t->rows.count;
