@@ -140,7 +140,7 @@ check_telemetry() {
 	weft does not carry out environment and formatter of customTags|{tracing: [{customTags: {a: {environment: {name: HOME}}}}]}
 	weft does not carry out enableIstioTags false|{tracing: [{enableIstioTags: false}]}
 	should be less than or equal to 100|{tracing: [{randomSamplingPercentage: 101}]}
-	must have at most 1 properties|{tracing: [{customTags: {a: {literal: {value: x}, header: {name: x}}}}]}
+	Too many: 2|{tracing: [{customTags: {a: {literal: {value: x}, header: {name: x}}}}]}
 	unknown field "spec.tracing[0].sampling"|{tracing: [{sampling: 1}]}
 	END
 	echo "a Telemetry is taken, and nine mistakes in one are not"
