@@ -118,6 +118,34 @@ check_connection_policy() {
 	echo "a ConnectionPolicy is taken, and nine mistakes in one are not"
 }
 
+# telemetry VERSION SPEC
+telemetry() { printf 'apiVersion: telemetry.istio.io/%s\nkind: Telemetry\nmetadata: {name: t}\nspec: %s\n' "$1" "$2"; }
+
+# The tutorial's; and what else it may say.
+check_telemetry() {
+	local version words spec
+	for version in v1 v1alpha1; do
+		telemetry $version '{tracing: [{providers: [{name: jaeger}], randomSamplingPercentage: 100.00, customTags: {a: {literal: {value: x}}}}]}' \
+			>"$DIR/telemetry.yaml"
+		says 0 'telemetry.telemetry.istio.io/t' kubectl apply --dry-run=server -f "$DIR/telemetry.yaml"
+	done
+	while IFS='|' read -r words spec; do
+		telemetry v1 "$spec" >"$DIR/telemetry.yaml"
+		says 1 "$words" kubectl apply --dry-run=server -f "$DIR/telemetry.yaml"
+	done <<-END
+	weft does not carry out metrics|{tracing: [{}], metrics: [{}]}
+	weft does not carry out accessLogging|{accessLogging: [{}]}
+	weft does not carry out providers beside the first one|{tracing: [{providers: [{name: a}, {name: b}]}]}
+	weft does not carry out randomSamplingPercentage beside match.mode SERVER|{tracing: [{match: {mode: SERVER}, randomSamplingPercentage: 1}]}
+	weft does not carry out environment and formatter of customTags|{tracing: [{customTags: {a: {environment: {name: HOME}}}}]}
+	weft does not carry out enableIstioTags false|{tracing: [{enableIstioTags: false}]}
+	should be less than or equal to 100|{tracing: [{randomSamplingPercentage: 101}]}
+	Too many: 2|{tracing: [{customTags: {a: {literal: {value: x}, header: {name: x}}}}]}
+	unknown field "spec.tracing[0].sampling"|{tracing: [{sampling: 1}]}
+	END
+	echo "a Telemetry is taken, and nine mistakes in one are not"
+}
+
 check_versions() {
 	kubectl apply -f "$root/yaml-rules/tcp-echo/all-v1.yaml" >/dev/null
 	says 0 '["tcp-echo"]' kubectl get virtualservices.v1.networking.istio.io tcp-echo -o 'jsonpath={.spec.hosts}'
@@ -148,16 +176,17 @@ check_apply() {
 
 # What watches weft comes by value, and goes with it.
 check_addons() {
-	local all=(--set addonComponents.prometheus.enabled=true --set addonComponents.grafana.enabled=true)
+	local all=(--set addonComponents.prometheus.enabled=true --set addonComponents.grafana.enabled=true --set addonComponents.tracing.enabled=true)
 	says 0 'deployment.apps/prometheus created' "$WEFT" manifest apply --timeout 0 "${all[@]}"
 	seen apply 'configmap/weft-grafana-dashboards created'
 	seen apply 'deployment.apps/grafana created'
+	seen apply 'service/jaeger-collector created'
 	says 0 'deployment.apps/grafana unchanged' "$WEFT" manifest apply --timeout 0 "${all[@]}"
 	! grep -vE '(unchanged|left as it is)$' "$DIR/said" || wrong "the second apply changed something"
 	"$WEFT" manifest generate "${all[@]}" >"$DIR/manifest.yaml"
 	says 1 'ok     deployment.apps/grafana (as the manifest says)' "$WEFT" verify-install -f "$DIR/manifest.yaml"
 	kubectl label namespace default pod-security.kubernetes.io/warn=restricted >/dev/null
-	kubectl -n istio-system get deployment prometheus grafana -o json |
+	kubectl -n istio-system get deployment prometheus grafana jaeger -o json |
 		jq '.items[] |= (.metadata |= {name}) | del(.items[].status)' >"$DIR/deployments.json"
 	says 0 'deployment.apps/prometheus created' kubectl create -n default --dry-run=server -f "$DIR/deployments.json"
 	! grep -q Warning "$DIR/said" || wrong "pods with more rights than they need: $(<"$DIR/said")"
@@ -268,6 +297,8 @@ check_rights() {
 	may 'list endpointslices.discovery.k8s.io -A' yes
 	may 'watch virtualservices.networking.istio.io -A' yes
 	may 'watch networkpolicies.networking.k8s.io -A' yes
+	may 'watch telemetries.telemetry.istio.io -A' yes
+	may 'patch telemetries.telemetry.istio.io --subresource status -n default' yes
 	may 'watch connectionpolicies.weft.dev' yes
 	may 'patch connectionpolicies.weft.dev --subresource status' yes
 	may 'patch connectionpolicies.weft.dev' no
@@ -333,6 +364,7 @@ check_rights
 check_mistakes
 check_tutorials
 check_connection_policy
+check_telemetry
 check_versions
 says 1 'no agent is ready' "$WEFT" manifest apply --timeout 1
 check_uninstall

@@ -69,14 +69,18 @@ api() {
 # The definitions of Istio's kinds, taking any spec: what weft makes of one is what is tested.
 kube_crds() {
 	local kind plural version
-	for kind in VirtualService DestinationRule Gateway ServiceEntry AuthorizationPolicy PeerAuthentication RequestAuthentication; do
+	for kind in VirtualService DestinationRule Gateway ServiceEntry AuthorizationPolicy PeerAuthentication RequestAuthentication Telemetry; do
 		case $kind in
 		AuthorizationPolicy) plural=authorizationpolicies ;;
 		ServiceEntry) plural=serviceentries ;;
+		Telemetry) plural=telemetries ;;
 		*) plural=${kind,,}s ;;
 		esac
 		group=networking.istio.io
-		case $kind in AuthorizationPolicy | PeerAuthentication | RequestAuthentication) group=security.istio.io ;; esac
+		case $kind in
+		AuthorizationPolicy | PeerAuthentication | RequestAuthentication) group=security.istio.io ;;
+		Telemetry) group=telemetry.istio.io ;;
+		esac
 		cat <<-END
 		---
 		apiVersion: apiextensions.k8s.io/v1

@@ -126,6 +126,24 @@ expect_match "an Event says it" "$(events_of allow .message)" '^left out: weft d
 expect_eq "and stats count them" "$(stat_of weft.objects.requestauthentications.rejected)" 2
 kube delete requestauthentication deny allow >/dev/null
 
+# ---- a Telemetry: spans without a place to go; parts that are not carried out leave it out whole ----
+telemetry() { # SPEC
+	kube_apply <<-END
+	apiVersion: telemetry.istio.io/v1
+	kind: Telemetry
+	metadata: {name: mesh-default, namespace: default}
+	spec: $1
+	END
+}
+telemetry '{tracing: [{providers: [{name: jaeger}], randomSamplingPercentage: 100}], metrics: [{}]}'
+wait_until 10 message_like telemetry/mesh-default 'spec.metrics: weft does not carry out metrics'
+expect_match "all of it" "$(condition telemetry/mesh-default .reason)" LeftOut
+telemetry '{tracing: [{providers: [{name: jaeger}], randomSamplingPercentage: 100}]}'
+wait_until 30 reason_is telemetry/mesh-default InForceWithWarnings
+expect_match "nowhere" "$(status_of telemetry/mesh-default '.status.validationMessages[0] | [.type.code, .level]')" 'WEFT0131","WARNING'
+expect_match "get" "$(weft get telemetries)" '^mesh-default +jaeger +100%'
+kube delete telemetry mesh-default >/dev/null
+
 # ---- weft's own kind, which is in no namespace ----
 kube_apply <<-END
 apiVersion: apiextensions.k8s.io/v1

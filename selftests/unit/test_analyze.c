@@ -40,6 +40,9 @@
 #define PEER(ns, name, spec)                                                          \
 	"---\napiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: " \
 	"{namespace: " ns ", name: " name "}\nspec: " spec "\n"
+#define TELEMETRY(name, spec)                                                             \
+	"---\napiVersion: telemetry.istio.io/v1\nkind: Telemetry\nmetadata: {name: " name \
+	"}\nspec: " spec "\n"
 #define NODE_PORT                                                                             \
 	SERVICE("np",                                                                         \
 		"{type: NodePort, clusterIP: 10.96.0.77, selector: {app: a}, ports: [{name: " \
@@ -268,6 +271,15 @@ static const struct {
 	  VS("{hosts: [m.example.com], gateways: [t], tcp: [{match: [{gateways: [t]}], " TO(
 		  "host: mixed, port: {number: 9000}") "}]}")
 		  TCP_GATEWAY PEER("default", "p", "{mtls: {mode: PERMISSIVE}}") },
+	/* Telemetries. */
+	{ "two Telemetries for one namespace", TELEMETRY("p", "{}") TELEMETRY("q", "{}"), "IST0160",
+	  "telemetry default/p (t.yaml:52:1) is older",
+	  TELEMETRY("p", "{}") TELEMETRY("q", "{selector: {matchLabels: {app: a}}}") },
+	{ "spans without a place to go",
+	  TELEMETRY("p",
+		    "{tracing: [{disableSpanReporting: true}, {providers: [{name: jaeger}]}]}"),
+	  "WEFT0131", "spec.tracing[1]: no span is told of, as weftd has no place for them",
+	  TELEMETRY("p", "{tracing: [{disableSpanReporting: true}]}") },
 };
 
 static void analyze(struct compiled *c, const char *yaml)

@@ -34,6 +34,7 @@ struct cluster_model {
 	enum compile_http http;
 	bool calm;
 	bool mutual;	  /* mutual TLS comes and goes, too */
+	bool traces;	  /* so do Telemetries */
 	bool by_requests; /* compile_requests() has made the last tables */
 	size_t patched, anew, refused, added, gathered, rules, rules_refused, requests;
 };
@@ -353,6 +354,30 @@ static struct object *random_peer_authentication(struct cluster_model *m)
 		pick(m, 2), ns, selector, mode);
 }
 
+static struct object *random_telemetry(struct cluster_model *m)
+{
+	static const char *const where[] = { "a", "b", "c", "istio-system", NULL };
+	static const char *const rules[] = {
+		"randomSamplingPercentage: 100",
+		"randomSamplingPercentage: 12.34, match: {mode: CLIENT}",
+		"disableSpanReporting: true",
+		"disableSpanReporting: true, match: {mode: SERVER}",
+		"disableSpanReporting: false",
+		"customTags: {a: {literal: {value: x}}}",
+		"customTags: {a: {header: {name: A, defaultValue: x}}, b: {literal: {value: y}}}",
+		NULL
+	};
+	const char *ns = one_of(m, where), *rule = one_of(m, rules);
+	char selector[128] = "";
+
+	if (chance(m, 60))
+		snprintf(selector, sizeof(selector), "selector: {matchLabels: {%s%u}}, ",
+			 chance(m, 80) ? "app: s" : "version: v", pick(m, NAMES_MAX));
+	return parsed("apiVersion: telemetry.istio.io/v1\nkind: Telemetry\nmetadata: {name: t%u, "
+		      "namespace: %s}\nspec: {%stracing: [{%s}]}\n",
+		      pick(m, 2), ns, selector, rule);
+}
+
 static struct object *random_gateway(struct cluster_model *m)
 {
 	static const char *const kinds[] = { "HTTP}",
@@ -533,6 +558,8 @@ static struct object *random_object(struct cluster_model *m, enum step_kind kind
 		return calm_object(m);
 	if (m->mutual && n >= RULES_FROM && n < 880)
 		return random_peer_authentication(m);
+	if (m->traces && n >= RULES_FROM && n < 880)
+		return random_telemetry(m);
 	return n < 420					   ? random_pod(m)
 	       : n < 800				   ? random_slice(m)
 	       : n < 820				   ? random_endpoints(m)
@@ -1013,7 +1040,10 @@ static void run_step(struct cluster_model *m, size_t step)
 	for (unsigned i = 0, n = chance(m, m->calm ? 90 : 60) ? 1 : 1 + pick(m, CHANGES_MAX); i < n;
 	     i++)
 		add_change(m, &s, kind);
-	all = (struct objects){ .items = s.after, .count = s.after_count, .node = "here" };
+	all = (struct objects){ .items = s.after,
+				.count = s.after_count,
+				.node = "here",
+				.tracing = { .sampling = 100, .told = m->traces } };
 	patched = patch(m, &s, &tables, &words);
 	r = compile_keeping(&all, m->registry, m->http, &fresh, &index, &errors);
 	cr_assert(r == 0 || r == -EINVAL);
@@ -1096,6 +1126,21 @@ Test(compile_patch, mutual_tls_is_as_if_compiled_anew, .timeout = 300)
 		run_step(&m, i);
 	cr_expect_gt(m.rules, STEPS / 40, "%zu", m.rules);
 	cr_expect_gt(m.patched, STEPS / 20, "%zu patched, %zu anew, %zu refused", m.patched, m.anew,
+		     m.refused);
+	end_model(&m);
+}
+
+/* Pods come to where several Telemetries hold, and leave it. */
+Test(compile_patch, traces_are_as_if_compiled_anew, .timeout = 300)
+{
+	struct cluster_model m = {
+		.seed = 5, .http = COMPILE_HTTP_ALWAYS, .registry = registry_new(), .traces = true
+	};
+
+	for (size_t i = 0; i < STEPS; i++)
+		run_step(&m, i);
+	cr_expect_gt(m.rules, STEPS / 40, "%zu", m.rules);
+	cr_expect_gt(m.patched, STEPS / 5, "%zu patched, %zu anew, %zu refused", m.patched, m.anew,
 		     m.refused);
 	end_model(&m);
 }

@@ -47,6 +47,7 @@ struct expectation {
 
 #define SPEC "spec.versions.0.schema.openAPIV3Schema.properties.spec."
 #define ROUTE SPEC "properties.http.items.properties."
+#define TRACING SPEC "properties.tracing.items.properties."
 #define POLICY SPEC "properties.trafficPolicy.properties."
 
 static const struct expectation expectations[] = {
@@ -92,6 +93,18 @@ static const struct expectation expectations[] = {
 	/* weft's own: the node's first line is no namespace's, and there is one. */
 	{ KIND_CONNECTION_POLICY, "metadata.name", "connectionpolicies.weft.dev" },
 	{ KIND_CONNECTION_POLICY, "spec.scope", "Cluster" },
+	{ KIND_TELEMETRY, "metadata.name", "telemetries.telemetry.istio.io" },
+	{ KIND_TELEMETRY, "spec.names.singular", "telemetry" },
+	{ KIND_TELEMETRY, "spec.names.categories.1", "telemetry-istio-io" },
+	{ KIND_TELEMETRY, "spec.versions.1.name", "v1alpha1" },
+	{ KIND_TELEMETRY, TRACING "randomSamplingPercentage.maximum", "100" },
+	{ KIND_TELEMETRY, TRACING "match.properties.mode.enum.2", "SERVER" },
+	{ KIND_TELEMETRY, TRACING "providers.items.required.0", "name" },
+	{ KIND_TELEMETRY, TRACING "providers.x-kubernetes-validations.0.rule", "self.size() <= 1" },
+	{ KIND_TELEMETRY, TRACING "customTags.maxProperties", "32" },
+	{ KIND_TELEMETRY, TRACING "customTags.additionalProperties.properties.literal.type",
+	  "object" },
+	{ KIND_TELEMETRY, SPEC "properties.metrics.x-kubernetes-validations.0.rule", "false" },
 	{ KIND_CONNECTION_POLICY, "spec.names.categories.0", "weft" },
 	{ KIND_CONNECTION_POLICY, "spec.versions.0.name", "v1alpha1" },
 	{ KIND_CONNECTION_POLICY,
@@ -174,6 +187,7 @@ Test(crd, every_field_has_a_type)
 	check_typed(spec_of(&schema_destination_rule), "DestinationRule", 0);
 	check_typed(spec_of(&schema_gateway), "Gateway", 0);
 	check_typed(spec_of(&schema_connection_policy), "ConnectionPolicy", 0);
+	check_typed(spec_of(&schema_telemetry), "Telemetry", 0);
 }
 
 /* ---- patterns against the checks beside them ---- */

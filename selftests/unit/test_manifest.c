@@ -93,6 +93,25 @@ static const struct assignment assignments[] = {
 	{ "metrics.prometheusRule.enabled=true", NULL },
 	{ "metrics.prometheusRules.enabled=true",
 	  "did you mean \"metrics.prometheusRule.enabled\"?" },
+	{ "addonComponents.tracing.enabled=true", NULL },
+	{ "tracing.endpoint=", NULL },
+	{ "tracing.endpoint=http://otel.observability:4318", NULL },
+	{ "tracing.endpoint=https://[fd00::1]:4318/v1/traces?tenant=a%20b", NULL },
+	{ "tracing.endpoint=otel.observability:4318", "expected a URL that begins with http" },
+	{ "tracing.endpoint=http://", "expected a URL" },
+	{ "tracing.endpoint=http:///v1/traces", "expected a URL" },
+	{ "tracing.endpoint=http://a\"b", "expected a URL" },
+	{ "meshConfig.defaultConfig.tracing.sampling=0", NULL },
+	{ "meshConfig.defaultConfig.tracing.sampling=100.00", NULL },
+	{ "values.meshConfig.defaultConfig.tracing.sampling=12.34", NULL },
+	{ "meshConfig.defaultConfig.tracing.sampling=100.01",
+	  "expected a percentage from 0 to 100 like 1 or 12.34, not \"100.01\"" },
+	{ "meshConfig.defaultConfig.tracing.sampling=1.234", "expected a percentage" },
+	{ "meshConfig.defaultConfig.tracing.sampling=1.", "expected a percentage" },
+	{ "meshConfig.defaultConfig.tracing.sampling=.5", "expected a percentage" },
+	{ "meshConfig.defaultConfig.tracing.sampling=-1", "expected a percentage" },
+	{ "meshConfig.defaultConfig.tracing.sampling=1%", "expected a percentage" },
+	{ "meshConfig.defaultConfig.tracing.sampling=", "expected a percentage" },
 	{ "addonComponents.kiali.enabled=true",
 	  "weft does not carry out addonComponents.kiali.enabled yet" },
 	{ "meshConfig.outboundTrafficPolicy.mode=REGISTRY_ONLY", NULL },
@@ -287,6 +306,8 @@ Test(manifest, one_with_everything_chosen_is_as_it_was_looked_at)
 		"meshConfig.outboundTrafficPolicy.mode=REGISTRY_ONLY",
 		"dns=fd00::10",
 		"nic=auto,bond*",
+		"tracing.endpoint=http://otel.observability:4318/v1/traces",
+		"meshConfig.defaultConfig.tracing.sampling=12.5",
 		"kubernetes.host=fd00::1",
 		"kubernetes.port=16443",
 		"resources.requests.cpu=1",
@@ -310,6 +331,7 @@ static const char *const addons[] = {
 	"addonComponents.prometheus.enabled=true",
 	"addonComponents.prometheus.image=registry.example/prometheus:v3",
 	"addonComponents.grafana.enabled=true",
+	"addonComponents.tracing.enabled=true",
 	"metrics.podMonitor.enabled=true",
 	"metrics.prometheusRule.enabled=true",
 	NULL,
@@ -392,7 +414,7 @@ Test(manifest, every_object_of_it_can_be_found_again)
 	const struct cluster_object *set;
 
 	cr_assert_eq(cluster_objects_parse("m", text, strlen(text), &objects), 0);
-	cr_expect_eq(objects.count, 21);
+	cr_expect_eq(objects.count, 22);
 	for (size_t i = 0; i < objects.count; i++)
 		check_object(&objects.items[i]);
 	set = find(&objects, "daemonset.apps/weft");
@@ -448,7 +470,7 @@ Test(manifest, what_watches_weft_can_be_found_again)
 	const struct cluster_object *deployment;
 
 	cr_assert_eq(cluster_objects_parse("m", text, strlen(text), &objects), 0);
-	cr_expect_eq(objects.count, 33);
+	cr_expect_eq(objects.count, 38);
 	for (size_t i = 0; i < objects.count; i++)
 		check_object(&objects.items[i]);
 	deployment = find(&objects, "deployment.apps/grafana");

@@ -64,7 +64,9 @@ static int load(struct offline *o, const struct file_names *names, const char *n
 	if (r)
 		return r;
 	o->registry = registry_new();
-	o->objects.client_tls_dir = "/"; /* which files weftd may read, it alone knows */
+	/* Which files weftd may read, and where it tells of spans, it alone knows. */
+	o->objects.client_tls_dir = "/";
+	o->objects.tracing.told = true;
 	r = o->registry ? parse(o, &files, &how) : -ENOMEM;
 	if (!r)
 		r = replace_repeated(&o->objects);

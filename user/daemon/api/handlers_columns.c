@@ -221,6 +221,46 @@ static json_t *port_modes(const struct peer_authentication *p)
 	return f && !fclose(f) ? json_string(text) : NULL;
 }
 
+/* "100%", or "CLIENT=1%,SERVER=off": how much is sampled, and where nothing is told. */
+static void write_tracing(FILE *f, const struct tracing_rule *r)
+{
+	const char *mode = r->modes == TRACING_CLIENT	? "CLIENT="
+			   : r->modes == TRACING_SERVER ? "SERVER="
+							: "";
+	bool off = r->disabled_given && r->disabled;
+
+	if (!off && !r->sampling_given)
+		return;
+	fprintf(f, ftell(f) ? ",%s" : "%s", mode);
+	if (off)
+		fputs("off", f);
+	else
+		fprintf(f, "%g%%", r->percentage);
+}
+
+static json_t *tracing_text(const struct telemetry *t)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	for (size_t i = 0; f && i < t->tracing.count; i++)
+		write_tracing(f, &t->tracing.items[i]);
+	return f && !fclose(f) ? json_string(text) : NULL;
+}
+
+static json_t *provider_names(const struct telemetry *t)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	for (size_t i = 0; f && i < t->tracing.count; i++)
+		if (t->tracing.items[i].provider)
+			fprintf(f, ftell(f) ? ",%s" : "%s", t->tracing.items[i].provider);
+	return f && !fclose(f) ? json_text(text) : NULL;
+}
+
 static const char *resolution_name(int resolution)
 {
 	static const char *const names[] = { [RESOLUTION_NONE] = "NONE",
@@ -278,6 +318,11 @@ json_t *object_columns(const struct object *o)
 		column(columns, "MODE", json_text(mtls_mode_name((enum mtls_mode)o->peer.mode)));
 		column(columns, "PORTS", port_modes(&o->peer));
 		column(columns, "SELECTOR", kvs_text(&o->peer.selector));
+		break;
+	case KIND_TELEMETRY:
+		column(columns, "PROVIDER", provider_names(&o->telemetry));
+		column(columns, "SAMPLING", tracing_text(&o->telemetry));
+		column(columns, "SELECTOR", kvs_text(&o->telemetry.selector));
 		break;
 	case KIND_SERVICE_ENTRY:
 		column(columns, "HOSTS", strs_text(&o->entry.hosts));

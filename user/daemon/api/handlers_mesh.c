@@ -67,7 +67,7 @@ static json_t *rule_objects_json(const struct known_set *set)
 	static const enum kind kinds[] = {
 		KIND_VIRTUAL_SERVICE, KIND_DESTINATION_RULE,	 KIND_GATEWAY,
 		KIND_SERVICE_ENTRY,   KIND_AUTHORIZATION_POLICY, KIND_PEER_AUTHENTICATION,
-		KIND_NETWORK_POLICY,  KIND_CONNECTION_POLICY,
+		KIND_NETWORK_POLICY,  KIND_CONNECTION_POLICY,	 KIND_TELEMETRY,
 	};
 	json_t *list = json_array();
 

@@ -138,7 +138,8 @@ static int list_set(const struct engine *e, const struct known_set *set,
 				 .resolved = answers ? &answers->set : NULL,
 				 .registry_only = e->o.registry_only,
 				 .labelled_only = kernel_enrol(e->kernel) == ENROL_LABELLED,
-				 .client_tls_dir = e->o.client_tls_dir };
+				 .client_tls_dir = e->o.client_tls_dir,
+				 .tracing = e->o.tracing };
 	for (size_t i = 0; i < set->count; i++)
 		if (set->items[i].object)
 			items[out->count++] = set->items[i].object;

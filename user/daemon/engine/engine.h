@@ -33,7 +33,8 @@ struct engine_options {
 	struct resolver *resolver;  /* asks DNS; NULL: nothing does */
 	bool registry_only;	    /* struct objects has it */
 	const char *client_tls_dir; /* likewise */
-	struct identities *identities; /* certificates for mutual TLS; NULL: there are none */
+	struct tracing_defaults tracing; /* likewise */
+	struct identities *identities;	 /* certificates for mutual TLS; NULL: there are none */
 };
 
 /* Borrows all of them; they must outlive it. Sources are loaded in this order. NULL when out of

@@ -97,6 +97,7 @@ static const char *const pod_fields[] = {
 static const char *const istio_before[] = { "networking.istio.io/v1beta1",
 					    "networking.istio.io/v1alpha3", NULL };
 static const char *const security_before[] = { "security.istio.io/v1beta1", NULL };
+static const char *const telemetry_before[] = { "telemetry.istio.io/v1alpha1", NULL };
 
 #define CORE "", "v1", NULL
 #define ISTIO "networking.istio.io", "v1", istio_before
@@ -131,6 +132,8 @@ const struct kube_kind kube_kinds[] = {
 	  "connectionpolicy", KIND_CONNECTION_POLICY, true, false, rule_fields },
 	{ ISTIO, "workloadentries", "WorkloadEntry", "workloadentry", KIND_WORKLOAD_ENTRY, true,
 	  false, rule_fields },
+	{ "telemetry.istio.io", "v1", telemetry_before, "telemetries", "Telemetry", "telemetry",
+	  KIND_TELEMETRY, true, false, rule_fields },
 };
 
 _Static_assert(sizeof(kube_kinds) / sizeof(*kube_kinds) <= 64, "kube_source has a bit for each");

@@ -58,6 +58,7 @@ void check_delegates(struct mesh *mesh, const struct object *o);
 void check_policy_parts(struct mesh *mesh);
 void check_workloads(struct mesh *mesh);
 void check_peers(struct mesh *mesh);
+void check_telemetries(struct mesh *mesh);
 /* What the remarks about the workloads of a host hang on. False: more than that. */
 bool workloads_facts(struct mesh *mesh, struct host *h, uint64_t *facts);
 /* Whether no remark about workloads hangs on the VirtualService's leading to its destinations, now

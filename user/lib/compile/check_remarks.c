@@ -24,4 +24,5 @@ void check_remarks(struct mesh *mesh)
 	check_mutual(mesh);
 	check_workloads(mesh);
 	check_peers(mesh);
+	check_telemetries(mesh);
 }

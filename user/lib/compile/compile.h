@@ -60,8 +60,7 @@ enum {
 int compile_patch(struct compile_index **index, const struct object_change *changes, size_t count,
 		  enum compile_http http, struct tables *from, struct tables **out);
 
-/* Whether all of them are of rules: VirtualServices, DestinationRules, Gateways, ServiceEntries and
- * ConnectionPolicies. */
+/* Whether all of them are of rules: kinds that no service, pod or endpoint hangs on. */
 bool compile_are_rules(const struct object_change *changes, size_t count);
 /*
  * The tables of `from`, which *index belongs to, after a change of what VirtualServices of the mesh

@@ -55,12 +55,13 @@ static const struct crd crds[] = {
 	{ KIND_PEER_AUTHENTICATION,
 	  &schema_peer_authentication,
 	  { { "Mode", "string", ".spec.mtls.mode", "Whether mutual TLS is asked for" }, AGE } },
+	{ KIND_TELEMETRY, &schema_telemetry, { AGE } },
 };
 
 const enum kind crd_kinds[] = {
-	KIND_VIRTUAL_SERVICE,	   KIND_DESTINATION_RULE,   KIND_GATEWAY,
-	KIND_SERVICE_ENTRY,	   KIND_WORKLOAD_ENTRY,	    KIND_CONNECTION_POLICY,
-	KIND_AUTHORIZATION_POLICY, KIND_PEER_AUTHENTICATION
+	KIND_VIRTUAL_SERVICE,	   KIND_DESTINATION_RULE,    KIND_GATEWAY,
+	KIND_SERVICE_ENTRY,	   KIND_WORKLOAD_ENTRY,	     KIND_CONNECTION_POLICY,
+	KIND_AUTHORIZATION_POLICY, KIND_PEER_AUTHENTICATION, KIND_TELEMETRY
 };
 const size_t crd_kind_count = sizeof(crd_kinds) / sizeof(*crd_kinds);
 

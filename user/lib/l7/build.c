@@ -129,5 +129,6 @@ int http_build_finish(struct http_build *b, void **out, size_t *size)
 		return r;
 	((struct hs_header *)*out)->flags = b->flags;
 	((struct hs_header *)*out)->gateway_peer = b->gateway_peer;
+	((struct hs_header *)*out)->gateway_tracing = b->gateway_tracing;
 	return 0;
 }

@@ -21,7 +21,7 @@ struct http_build {
 	struct bytemap strings; /* text -> offset + 1 */
 	struct pool *pool;
 	__u32 flags; /* enum hs_flags */
-	__u32 gateway_peer;
+	__u32 gateway_peer, gateway_tracing;
 	bool nomem;
 };
 

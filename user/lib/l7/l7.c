@@ -24,6 +24,8 @@ static int compile_all(struct http_compiler *c)
 		r = http_listeners_write(c);
 	if (!r)
 		r = http_sources_write(c);
+	if (!r)
+		r = http_tracings_write(c);
 	http_namespaces_write(c);
 	return r || !c->mesh->nomem ? r : -ENOMEM;
 }

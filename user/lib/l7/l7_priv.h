@@ -236,6 +236,9 @@ int http_compile_mesh(struct http_compiler *c);
 int http_compile_unknown_of(struct http_compiler *c, const struct object *o);
 int http_compile_hosts_of(struct http_compiler *c, const struct object *o);
 int http_compile_gateways(struct http_compiler *c);
+/* HS_TRACINGS, and the one of Gateways. Comes after the sources. 0; -E2BIG: a source has no room
+ * for its row's number. */
+int http_tracings_write(struct http_compiler *c);
 
 void http_compiler_done(struct http_compiler *c);
 

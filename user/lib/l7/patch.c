@@ -126,20 +126,27 @@ static int patch_endpoints(struct patch *p, const struct mesh_change *change)
 
 /* ---- sources ---- */
 
-/* Of a pod that comes or stays; its addresses are to be filled in. */
-static struct hs_source row_of(struct mesh *mesh, const struct object *pod)
+/* Of a pod that comes or stays; its addresses are to be filled in. MESH_ANEW: it needs a row of
+ * HS_TRACINGS that is not there. */
+static int row_of(struct mesh *mesh, const struct object *pod, struct hs_source *out)
 {
 	struct hs_source row = { .in_mesh = 1 };
 	const struct home *home;
+	__u32 tracing;
 
+	*out = row;
 	if (!pod || !pod_has_address(pod))
-		return row;
+		return 0;
+	if (!telemetries_row(&mesh->telemetries, pod, &tracing))
+		return MESH_ANEW;
+	row.tracing = (__u16)tracing;
 	row.ns = mesh_namespace(mesh, pod->meta.namespace);
 	row.peer = peer_id(mesh->registry, pod);
 	home = mesh->labelled_only ? mesh_home(mesh, pod->meta.namespace) : NULL;
 	if (mesh->labelled_only)
 		row.in_mesh = enrol_is_labelled(pod, home ? home->o : NULL);
-	return row;
+	*out = row;
+	return 0;
 }
 
 /* What comes later counts. */
@@ -210,8 +217,9 @@ static int patch_sources(struct patch *p, struct mesh *mesh, const struct mesh_c
 
 		if (o->kind != KIND_POD)
 			continue;
-		row = row_of(mesh, c->new);
-		r = add_addresses(p, c->old, &none, true);
+		r = row_of(mesh, c->new, &row);
+		if (!r)
+			r = add_addresses(p, c->old, &none, true);
 		if (!r)
 			r = add_addresses(p, c->new, &row, false);
 	}
@@ -268,7 +276,7 @@ int l7_patch(struct mesh *mesh, const struct mesh_change *change, const struct h
 	_cleanup_(patch_done) struct patch p = { .from = from };
 	int r;
 
-	if (change->pods && mesh->asks_labels)
+	if (change->pods && (mesh->asks_labels || telemetries_are_combined(&mesh->telemetries)))
 		return MESH_ANEW;
 	r = patch_endpoints(&p, change);
 	if (!r && change->pods)

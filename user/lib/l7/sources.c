@@ -54,7 +54,8 @@ static void write_source(struct http_compiler *c, const struct source_entry *fro
 				 .ns = from->value.ns,
 				 .egress = known ? known->egress : 0,
 				 .peer = peer_id(c->mesh->registry, from->pod),
-				 .in_mesh = !c->mesh->labelled_only || from->labelled };
+				 .in_mesh = !c->mesh->labelled_only || from->labelled,
+				 .tracing = (__u16)telemetries_row_made(c->mesh, from->pod) };
 
 	row.labels.first = http_build_count(b, HS_LABELS);
 	for (size_t i = 0; i < labels->count && c->labels.count; i++) {
@@ -69,10 +70,12 @@ static void write_source(struct http_compiler *c, const struct source_entry *fro
 	http_build_add(b, HS_SOURCES, &row);
 }
 
-/* Where no rule asks for labels, the rows are those of the other snapshot. */
+/* Where no rule asks for labels, and Telemetries are the same, the rows are those of the other
+ * snapshot. */
 static bool sources_are_there(const struct http_compiler *c)
 {
-	return c->from && !c->labels.count && !hs_count(c->from, HS_LABELS);
+	return c->from && !c->labels.count && !hs_count(c->from, HS_LABELS) &&
+	       c->mesh->telemetries.kept;
 }
 
 static int take_sources(struct http_compiler *c)
@@ -94,6 +97,7 @@ int http_sources_write(struct http_compiler *c)
 	c->mesh->asks_labels = c->labels.count;
 	if (sources_are_there(c))
 		return take_sources(c);
+	telemetries_forget(&c->mesh->telemetries);
 	order = calloc(t->sources.count + 1, sizeof(struct source_entry *));
 	if (!order)
 		return -ENOMEM;

@@ -39,6 +39,14 @@ static void print_api_server(const struct values *v, FILE *out)
 		       out);
 }
 
+/* Where spans go: the add-on is that, unless there is another place. */
+static void print_tracing(const struct values *v, FILE *out)
+{
+	print_given(v, VALUE_TRACING_ENDPOINT, manifest_tracing_endpoint, out);
+	if (values_true(v, VALUE_TRACING) && !*values_get(v, VALUE_TRACING_ENDPOINT))
+		template_print(v, manifest_tracing_addon, out);
+}
+
 static void print_daemon_set(const struct values *v, FILE *out)
 {
 	bool privileged = strcmp(values_get(v, VALUE_SECURITY), "privileged") == 0;
@@ -46,6 +54,7 @@ static void print_daemon_set(const struct values *v, FILE *out)
 	template_print(v, manifest_daemon_set, out);
 	print_given(v, VALUE_PULL_SECRET, manifest_pull_secret, out);
 	template_print(v, manifest_container, out);
+	print_tracing(v, out);
 	print_given(v, VALUE_WORKERS, manifest_workers, out);
 	print_given(v, VALUE_DNS, manifest_dns, out);
 	print_given(v, VALUE_NIC, manifest_nic, out);

@@ -63,6 +63,9 @@ const char manifest_rights[] =
 	"- apiGroups: [security.istio.io]\n"
 	"  resources: [authorizationpolicies, peerauthentications]\n"
 	"  verbs: [get, list, watch]\n"
+	"- apiGroups: [telemetry.istio.io]\n"
+	"  resources: [telemetries]\n"
+	"  verbs: [get, list, watch]\n"
 	"# What weft does not carry out, and says so if there is any.\n"
 	"- apiGroups: [networking.istio.io]\n"
 	"  resources: [sidecars]\n"
@@ -81,6 +84,9 @@ const char manifest_rights[] =
 	"- apiGroups: [security.istio.io]\n"
 	"  resources: [authorizationpolicies/status, peerauthentications/status, "
 	"requestauthentications/status]\n"
+	"  verbs: [patch]\n"
+	"- apiGroups: [telemetry.istio.io]\n"
+	"  resources: [telemetries/status]\n"
 	"  verbs: [patch]\n"
 	"- apiGroups: [\"\"]\n"
 	"  resources: [events]\n"
@@ -276,7 +282,17 @@ const char manifest_container[] =
 	"        - --drain-time\n"
 	"        - \"${meshConfig.defaultConfig.drainDuration}\"\n"
 	"        - --workload-cert-ttl\n"
-	"        - \"${workloadCertTTL}\"\n";
+	"        - \"${workloadCertTTL}\"\n"
+	"        - --tracing-sampling\n"
+	"        - \"${meshConfig.defaultConfig.tracing.sampling}\"\n";
+
+const char manifest_tracing_endpoint[] =
+	"        - --tracing-endpoint\n"
+	"        - \"${tracing.endpoint}\"\n";
+
+const char manifest_tracing_addon[] =
+	"        - --tracing-endpoint\n"
+	"        - http://jaeger-collector.istio-system.svc.cluster.local:4318/v1/traces\n";
 
 const char manifest_workers[] =
 	"        - --workers\n"

@@ -9,11 +9,11 @@
 extern const char manifest_labels[]; /* of every object: lines of metadata.labels */
 extern const char manifest_namespaces[], manifest_crd_comment[], manifest_rights[];
 extern const char manifest_daemon_set[], manifest_pull_secret[], manifest_container[],
-	manifest_workers[], manifest_dns[], manifest_nic[], manifest_dashboard[],
-	manifest_environment[], manifest_kubernetes_host[], manifest_kubernetes_port[],
-	manifest_kubernetes_default_port[], manifest_probes[], manifest_privileged[],
-	manifest_capabilities[], manifest_requests[], manifest_limit_cpu[], manifest_limit_memory[],
-	manifest_volumes[];
+	manifest_tracing_endpoint[], manifest_tracing_addon[], manifest_workers[], manifest_dns[],
+	manifest_nic[], manifest_dashboard[], manifest_environment[], manifest_kubernetes_host[],
+	manifest_kubernetes_port[], manifest_kubernetes_default_port[], manifest_probes[],
+	manifest_privileged[], manifest_capabilities[], manifest_requests[], manifest_limit_cpu[],
+	manifest_limit_memory[], manifest_volumes[];
 extern const char manifest_gateway[], manifest_port_http2[], manifest_node_port_http2[],
 	manifest_port_https[], manifest_node_port_https[], manifest_port_tcp[],
 	manifest_node_port_tcp[];

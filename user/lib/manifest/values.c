@@ -90,8 +90,18 @@ const struct value_info value_infos[VALUE_MAX] = {
 				    .help = "alert rules for the Prometheus operator" },
 	[VALUE_KIALI] = { "addonComponents.kiali.enabled", "false", .type = VALUE_REFUSED,
 			  .help = "Kiali" },
-	[VALUE_TRACING] = { "addonComponents.tracing.enabled", "false", .type = VALUE_REFUSED,
-			    .help = "a place for traces" },
+	[VALUE_TRACING] = { "addonComponents.tracing.enabled", "false", .type = VALUE_BOOL,
+			    .help = "a Jaeger, in istio-system, that spans are told to" },
+	[VALUE_TRACING_IMAGE] = { "addonComponents.tracing.image",
+				  "docker.io/jaegertracing/jaeger:2.17.0", .type = VALUE_TEXT,
+				  .help = "its container image" },
+	[VALUE_TRACING_ENDPOINT] = { "tracing.endpoint", "", .type = VALUE_URL, .optional = true,
+				     .help = "where spans are told to: a URL of OTLP over HTTP "
+					     "(that Jaeger, if there is one)" },
+	[VALUE_TRACING_SAMPLING] = { "meshConfig.defaultConfig.tracing.sampling", "1",
+				     .type = VALUE_PERCENTAGE,
+				     .help = "how many traces are sampled where no Telemetry says "
+					     "it, in percent" },
 	[VALUE_OUTBOUND] = { "meshConfig.outboundTrafficPolicy.mode", "ALLOW_ANY",
 			     .type = VALUE_WORD, .words = { "ALLOW_ANY", "REGISTRY_ONLY" },
 			     .help = "what becomes of pods' calls that nothing knows" },
@@ -258,6 +268,31 @@ static bool is_quantity(const char *s)
 	return false;
 }
 
+/* Nothing that YAML would read otherwise between double quotes. */
+static bool is_url(const char *s)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789._~-/:[]@%?=&+";
+	size_t scheme = !strncmp(s, "http://", 7) ? 7 : !strncmp(s, "https://", 8) ? 8 : 0;
+
+	return scheme && s[scheme] && !strchr("/:?", s[scheme]) && strlen(s) < PATH_ROOM &&
+	       !s[strspn(s, plain)];
+}
+
+/* 12, or 12.34 */
+static bool is_percentage(const char *s)
+{
+	size_t whole = strspn(s, "0123456789"), rest = 0;
+
+	if (s[whole] == '.') {
+		rest = strspn(s + whole + 1, "0123456789");
+		if (!rest || rest > 2)
+			return false;
+		rest++;
+	}
+	return whole && whole < 4 && !s[whole + rest] && strtod(s, NULL) <= 100;
+}
+
 static bool is_word(const struct value_info *info, const char *s)
 {
 	for (const char *const *w = info->words; *w; w++)
@@ -310,6 +345,12 @@ static bool is_wrong(const struct value_info *info, const char *s, char *what, s
 	case VALUE_SHARE:
 		snprintf(what, size, "a whole number from 1 on, or a percentage like 10%%");
 		return !is_share(s);
+	case VALUE_URL:
+		snprintf(what, size, "a URL that begins with http:// or https://");
+		return !is_url(s);
+	case VALUE_PERCENTAGE:
+		snprintf(what, size, "a percentage from 0 to 100 like 1 or 12.34");
+		return !is_percentage(s);
 	case VALUE_DURATION:
 		snprintf(what, size, "a duration of whole seconds like 45s or 5m, from %ds to %ds",
 			 info->min, info->max);

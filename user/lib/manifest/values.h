@@ -38,6 +38,9 @@ enum value {
 	VALUE_PROMETHEUS_RULE,
 	VALUE_KIALI,
 	VALUE_TRACING,
+	VALUE_TRACING_IMAGE,
+	VALUE_TRACING_ENDPOINT,
+	VALUE_TRACING_SAMPLING,
 	VALUE_OUTBOUND,
 	VALUE_DNS,
 	VALUE_DASHBOARD,
@@ -59,6 +62,8 @@ enum value_type {
 	VALUE_QUANTITY,	  /* as Kubernetes has them: 100m, 64Mi */
 	VALUE_ADDRESS,	  /* an IP address */
 	VALUE_INTERFACES, /* names and globs of interfaces, with commas between them */
+	VALUE_URL,	  /* of HTTP or HTTPS */
+	VALUE_PERCENTAGE, /* 0 to 100, in hundredths at the finest */
 	VALUE_DURATION,	  /* whole seconds, min..max of them, as Istio has durations: 45s, 1h30m */
 };
 

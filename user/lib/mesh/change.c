@@ -482,6 +482,15 @@ static int name_homes(struct mesh *mesh)
 	return 0;
 }
 
+/* They are kept while none changes, and with them the numbers of rows. */
+static void forget_telemetries(struct mesh *mesh, const struct object_change *changes, size_t count)
+{
+	mesh->telemetries.kept = true;
+	for (size_t i = 0; i < count && mesh->telemetries.kept; i++)
+		if ((changes[i].old ? changes[i].old : changes[i].new)->kind == KIND_TELEMETRY)
+			telemetries_free(&mesh->telemetries);
+}
+
 int mesh_change_rules(struct mesh *mesh, const struct object_change *changes, size_t count)
 {
 	int r = any_is_full(mesh) ? MESH_ANEW : 0;
@@ -491,6 +500,7 @@ int mesh_change_rules(struct mesh *mesh, const struct object_change *changes, si
 	if (r)
 		return r;
 	forget_rules(mesh);
+	forget_telemetries(mesh, changes, count);
 	mesh->fatal_before = mesh->errors->count - mesh->errors->warnings;
 	r = name_homes(mesh);
 	return r ? r : mesh_index_rules(mesh);

@@ -134,7 +134,8 @@ bool mesh_has_rules_of(enum kind kind)
 {
 	return kind == KIND_VIRTUAL_SERVICE || kind == KIND_DESTINATION_RULE ||
 	       kind == KIND_GATEWAY || kind == KIND_CONNECTION_POLICY ||
-	       kind == KIND_AUTHORIZATION_POLICY || kind == KIND_PEER_AUTHENTICATION;
+	       kind == KIND_AUTHORIZATION_POLICY || kind == KIND_PEER_AUTHENTICATION ||
+	       kind == KIND_TELEMETRY;
 }
 
 static int sort_in(struct mesh *mesh, const struct object *o)
@@ -313,6 +314,8 @@ int mesh_index_rules(struct mesh *mesh)
 		r = index_hosts(mesh);
 	if (!r)
 		mark_services(mesh);
+	if (!r && !mesh->telemetries.kept)
+		r = telemetries_index(mesh);
 	return r ? r : mutual_index(mesh);
 }
 
@@ -367,6 +370,7 @@ int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry 
 	mesh->secrets_in = objects->secrets_in;
 	mesh->registry_only = objects->registry_only;
 	mesh->labelled_only = objects->labelled_only;
+	mesh->tracing = objects->tracing;
 	mesh->client_tls_dir = objects->client_tls_dir;
 	mesh->registry = registry;
 	mesh->errors = errors;
@@ -403,6 +407,7 @@ void mesh_done(struct mesh *mesh)
 	free(mesh->mutual_inbound.items);
 	free(mesh->mutual_direct.items);
 	peers_free(&mesh->peers);
+	telemetries_free(&mesh->telemetries);
 	authz_rows_free(&mesh->authz);
 	tables_free(mesh->t);
 	pool_free(mesh->pool);

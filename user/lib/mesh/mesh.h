@@ -12,6 +12,7 @@
 #include "lib/base/pool.h"
 #include "lib/mesh/host_index.h"
 #include "lib/mesh/peers.h"
+#include "lib/mesh/telemetries.h"
 #include "lib/model/hostname.h"
 #include "lib/model/resolved.h"
 #include "lib/tables/registry.h"
@@ -171,11 +172,13 @@ struct mesh {
 	bool asks_labels;			     /* of pods, by sourceLabels of HTTP rules */
 	bool l4_only;				     /* l4 leaves what speaks of HTTP out */
 	bool nomem; /* an allocation failed where it couldn't be returned: checked at the end */
-	size_t fatal_before;	    /* errors that were there at the start */
-	bool registry_only;	    /* objects->registry_only */
-	const char *client_tls_dir; /* objects->client_tls_dir */
-	struct peers peers;	    /* PeerAuthentications */
-	bool mutual;		    /* mutual TLS is in use (mutual.h) */
+	size_t fatal_before;		 /* errors that were there at the start */
+	bool registry_only;		 /* objects->registry_only */
+	struct tracing_defaults tracing; /* likewise */
+	const char *client_tls_dir;	 /* objects->client_tls_dir */
+	struct peers peers;		 /* PeerAuthentications */
+	struct telemetries telemetries;
+	bool mutual; /* mutual TLS is in use (mutual.h) */
 };
 
 int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry *registry,

@@ -107,6 +107,13 @@ const struct kind_info kind_infos[KIND_MAX] = {
 		.versions = { "v1", "v1beta1" },
 		.istio = true,
 	},
+	[KIND_TELEMETRY] = {
+		.name = "Telemetry",
+		.words = { "telemetries", "telemetry" },
+		.group = "telemetry.istio.io",
+		.versions = { "v1", "v1alpha1" },
+		.istio = true,
+	},
 };
 
 const char *kind_name(enum kind kind)

@@ -52,6 +52,7 @@ enum kind {
 	KIND_AUTHORIZATION_POLICY,
 	KIND_WORKLOAD_ENTRY,
 	KIND_PEER_AUTHENTICATION,
+	KIND_TELEMETRY,
 	KIND_MAX,
 };
 
@@ -575,6 +576,50 @@ struct peer_authentication {
 	} ports;
 };
 
+/* ---- Telemetry ---- */
+
+enum {
+	/* Whose spans are meant: of requests that a pod makes, of those that it gets. */
+	TRACING_CLIENT = 1,
+	TRACING_SERVER = 2,
+	TRACING_BOTH = TRACING_CLIENT | TRACING_SERVER,
+
+	SAMPLING_ALL = 10000, /* shares of traces are of so many */
+	TRACING_TAGS_MAX = 32,
+	TRACING_TEXT_MAX = 1024, /* bytes of a tag's texts */
+};
+
+/* An element of customTags: a constant, or a field of the request. */
+struct tracing_tag {
+	const char *name;
+	const char *literal;	   /* NULL: `header` is it */
+	const char *header;	   /* its name as it was written */
+	const char *default_value; /* where the request has no such field; NULL: no tag then */
+};
+
+/* An element of spec.tracing. What is not given is as it is further up. */
+struct tracing_rule {
+	struct pos pos;
+	int modes;	      /* of TRACING_BOTH */
+	const char *provider; /* NULL: not given */
+	struct pos sampling_pos;
+	bool sampling_given, disabled_given;
+	double percentage; /* of the traces that begin there, how many are sampled */
+	bool disabled;	   /* nothing is told of spans */
+	struct {
+		struct tracing_tag *items;
+		size_t count; /* 0: not given */
+	} tags;
+};
+
+struct telemetry {
+	struct kvs selector; /* empty: every pod of the namespace, or of the mesh */
+	struct {
+		struct tracing_rule *items;
+		size_t count;
+	} tracing;
+};
+
 /* ---- ServiceEntry and WorkloadEntry ---- */
 
 enum resolution {
@@ -659,6 +704,7 @@ struct object {
 		struct entry_spec entry;
 		struct workload workload; /* WorkloadEntry */
 		struct peer_authentication peer;
+		struct telemetry telemetry;
 	};
 };
 
@@ -666,6 +712,12 @@ struct object {
 #define OBJECT_SIZE(member) (offsetof(struct object, member) + sizeof(((struct object *)0)->member))
 
 void object_free(struct object *o);
+
+/* What becomes of traces where no Telemetry says anything else. */
+struct tracing_defaults {
+	unsigned sampling; /* in 10,000ths: how many of those that begin here are sampled */
+	bool told;	   /* spans have somewhere to go */
+};
 
 /* A growing set of decoded objects. */
 struct objects {
@@ -683,6 +735,7 @@ struct objects {
 	/* The directory that a DestinationRule's files must be beneath, an absolute path; NULL: it
 	 * may name none. */
 	const char *client_tls_dir;
+	struct tracing_defaults tracing;
 };
 
 void objects_free(struct objects *set); /* and every object in it */

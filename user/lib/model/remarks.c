@@ -88,6 +88,11 @@ static const struct remark remarks[] = {
 	[REMARK_STRICT_OUTSIDE] = { "WEFT0126", "StrictFromOutside", "warning",
 				    "let it be called through a Gateway for HTTP or TLS, or leave "
 				    "the port out by portLevelMtls" },
+	[REMARK_TELEMETRY_IGNORED] = { "IST0160", "MultipleTelemetriesWithoutWorkloadSelectors",
+				       "error", "put both into one, or give this one a selector" },
+	[REMARK_TRACING_NOWHERE] = { "WEFT0131", "TracingNowhere", "warning",
+				     "give weftd --tracing-endpoint (tracing.endpoint in the "
+				     "manifest)" },
 };
 
 void errors_remark(struct errors *e, enum remark_kind kind, const struct object *o, struct pos at,

@@ -218,6 +218,7 @@ int http_snapshot_pack(const struct http_snapshot *s, void **out, size_t *size)
 		return r;
 	((struct hs_header *)*out)->flags = s->header->flags;
 	((struct hs_header *)*out)->gateway_peer = s->header->gateway_peer;
+	((struct hs_header *)*out)->gateway_tracing = s->header->gateway_tracing;
 	return 0;
 }
 

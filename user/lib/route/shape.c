@@ -133,4 +133,7 @@ const struct hs_shape hs_shapes[HS_TABLES] = {
 			     RANGE(hs_workload, ports, HS_WORKLOAD_PORTS) } },
 	[HS_WORKLOAD_PORTS] = { sizeof(struct hs_workload_port),
 				{ STR(hs_workload_port, service) } },
+	[HS_TRACINGS] = { sizeof(struct hs_tracing), { RANGE(hs_tracing, tags, HS_TAGS) } },
+	[HS_TAGS] = { sizeof(struct hs_tag),
+		      { STR(hs_tag, name), STR(hs_tag, header), STR(hs_tag, value) } },
 };

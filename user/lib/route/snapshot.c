@@ -30,7 +30,7 @@ static bool extents_ok(const struct hs_header *h, size_t size)
 {
 	if (size < sizeof(*h) || h->magic != HS_MAGIC || h->version != HS_VERSION ||
 	    h->size != size || h->flags & ~(__u32)HS_REGISTRY_ONLY ||
-	    h->gateway_peer >= TRAFFIC_PEERS_MAX || h->pad)
+	    h->gateway_peer >= TRAFFIC_PEERS_MAX)
 		return false;
 	for (int i = 0; i < HS_TABLES; i++) {
 		const struct hs_extent *e = &h->tables[i];
@@ -268,9 +268,27 @@ static bool names_ok(const struct http_snapshot *s)
 
 static bool sources_ok(const struct http_snapshot *s)
 {
-	for (__u32 i = 0; i < hs_count(s, HS_SOURCES); i++)
-		if (hs_source(s, i)->peer >= TRAFFIC_PEERS_MAX || hs_source(s, i)->in_mesh > 1)
+	for (__u32 i = 0; i < hs_count(s, HS_SOURCES); i++) {
+		const struct hs_source *row = hs_source(s, i);
+
+		if (row->peer >= TRAFFIC_PEERS_MAX || row->in_mesh > 1 ||
+		    !http_is_tracing(s, row->tracing))
 			return false;
+	}
+	return true;
+}
+
+static bool tracings_ok(const struct http_snapshot *s)
+{
+	if (!http_is_tracing(s, s->header->gateway_tracing))
+		return false;
+	for (__u32 i = 0; i < hs_count(s, HS_TRACINGS); i++) {
+		const struct hs_tracing *t = hs_tracing(s, i);
+
+		if (t->sampling > HS_SAMPLING_ALL || t->tags.count > HS_TAGS_MAX ||
+		    t->flags & ~(__u32)(HS_TRACING_CLIENT | HS_TRACING_SERVER))
+			return false;
+	}
 	return true;
 }
 
@@ -335,7 +353,8 @@ int http_snapshot_open(const void *data, size_t size, struct http_snapshot **out
 	s->refs = 1;
 	count_rows(s);
 	if (!is_in_order(s, none) || !http_authz_ok(s) || !clusters_ok(s) || !sources_ok(s) ||
-	    !prefixes_ok(s) || !servers_ok(s) || !clients_ok(s) || !workloads_ok(s) || !names_ok(s))
+	    !tracings_ok(s) || !prefixes_ok(s) || !servers_ok(s) || !clients_ok(s) ||
+	    !workloads_ok(s) || !names_ok(s))
 		return -EBADMSG;
 	r = open_regexes(s, NULL, 0);
 	if (r)

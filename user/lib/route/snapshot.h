@@ -11,6 +11,7 @@
  * refer to each other by index, to strings by offset; HS_NONE is "no row". Integers are in host
  * byte order, times in milliseconds (0: none), lists in the order in which they are tried.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,7 +23,7 @@
 
 enum {
 	HS_MAGIC = 0x77656674,
-	HS_VERSION = 12,
+	HS_VERSION = 13,
 	HS_NONE = 0xffffffffu,
 };
 
@@ -72,6 +73,8 @@ enum hs_table {
 	HS_CLIENT_TLS,
 	HS_WORKLOADS,
 	HS_WORKLOAD_PORTS,
+	HS_TRACINGS,
+	HS_TAGS,
 	HS_TABLES,
 };
 
@@ -88,9 +91,9 @@ struct hs_header {
 	__u32 magic, version;
 	__u32 size;  /* of everything, this header included */
 	__u32 flags; /* enum hs_flags */
-	/* Who calls through a Gateway: as hs_source.peer. */
+	/* Who calls through a Gateway: as hs_source.peer, and of HS_TRACINGS. */
 	__u32 gateway_peer;
-	__u32 pad;
+	__u32 gateway_tracing;
 	struct hs_extent tables[HS_TABLES];
 };
 
@@ -413,7 +416,8 @@ struct hs_source {
 	struct hs_range labels; /* those that sourceLabels of some match ask for */
 	__u32 egress;		/* its NetworkPolicies: index of HS_POLICIES + 1; 0: none */
 	__u32 peer;		/* who it is to `http_traffic` (weft/traffic.h); 0: not known */
-	__u32 in_mesh;
+	__u16 in_mesh;
+	__u16 tracing; /* of HS_TRACINGS */
 };
 
 /* A service's address, ordered by address and port: where a request goes that no host claims. At ::
@@ -516,6 +520,32 @@ struct hs_workload_port {
 	 * in clear where the pod has AuthorizationPolicies. */
 	__u32 requests;
 	struct hs_str service; /* FQDN of the Service that leads there; empty: not known */
+};
+
+enum hs_tracing_flags {
+	HS_TRACING_CLIENT = 1, /* spans of requests that its pods make are told */
+	HS_TRACING_SERVER = 2, /* of those that its pods get */
+};
+
+enum {
+	HS_SAMPLING_ALL = 10000, /* hs_tracing.sampling is of so many */
+	HS_TAGS_MAX = 32,	 /* of one row */
+};
+
+/* What Telemetries and the mesh's options say of the traces of some pods. Row 0 is the mesh's own,
+ * which is also for what has no row of HS_SOURCES. Without any row no trace is sampled that begins
+ * here, and nothing is told. */
+struct hs_tracing {
+	__u32 sampling;	      /* how many are sampled of the traces that begin there */
+	__u32 flags;	      /* enum hs_tracing_flags; 0: nothing is told of them */
+	struct hs_range tags; /* of HS_TAGS */
+};
+
+/* One more attribute of a span: a constant, or a field of the request. */
+struct hs_tag {
+	struct hs_str name;
+	struct hs_str header; /* in lower case; empty: `value` is it */
+	struct hs_str value;  /* also where the request has no such field; empty: none then */
 };
 
 /* The endpoints of a cluster, those of IPv4 first. */
@@ -628,6 +658,14 @@ HS_ROWS(hs_authz_pod, HS_AUTHZ_PODS);
 HS_ROWS(hs_client_tls, HS_CLIENT_TLS);
 HS_ROWS(hs_workload, HS_WORKLOADS);
 HS_ROWS(hs_workload_port, HS_WORKLOAD_PORTS);
+HS_ROWS(hs_tracing, HS_TRACINGS);
+HS_ROWS(hs_tag, HS_TAGS);
+
+/* Whether a row of HS_TRACINGS may be that: 0 needs none. */
+static inline bool http_is_tracing(const struct http_snapshot *s, __u32 row)
+{
+	return !row || row < hs_count(s, HS_TRACINGS);
+}
 
 /* The number of a row of HS_ACTIONS. */
 static inline __u32 hs_action_number(const struct http_snapshot *s, const struct hs_action *a)

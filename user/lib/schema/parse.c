@@ -28,6 +28,7 @@ static const struct message *const messages[KIND_MAX] = {
 	[KIND_SERVICE_ENTRY] = &schema_service_entry,
 	[KIND_WORKLOAD_ENTRY] = &schema_workload_entry,
 	[KIND_PEER_AUTHENTICATION] = &schema_peer_authentication,
+	[KIND_TELEMETRY] = &schema_telemetry,
 };
 
 /* Objects of one file share its documents; what is common to all of them while they are read. */
@@ -214,6 +215,15 @@ static int read_unknown(struct reader *r, const struct node *node, const char *k
 	return 0;
 }
 
+/* "the version v1, v1beta1 or v1alpha3" */
+static void want_versions(const struct kind_info *k, char *out, size_t size)
+{
+	size_t at = (size_t)snprintf(out, size, "the version %s", k->versions[0]);
+
+	for (const char *const *v = k->versions + 1; *v && at < size; v++)
+		at += (size_t)snprintf(out + at, size - at, "%s%s", v[1] ? ", " : " or ", *v);
+}
+
 static int read_known(struct reader *r, enum kind kind, const struct node *node)
 {
 	const struct kind_info *k = &kind_infos[kind];
@@ -235,8 +245,7 @@ static int read_known(struct reader *r, enum kind kind, const struct node *node)
 		return refuse(r, version, "apiVersion", wanted);
 	}
 	if (k->istio)
-		snprintf(wanted, sizeof(wanted), "the version %s",
-			 k->versions[2] ? "v1, v1beta1 or v1alpha3" : "v1 or v1beta1");
+		want_versions(k, wanted, sizeof(wanted));
 	if (!known_version(k, name))
 		return refuse(r, version, "apiVersion", wanted);
 	return decode_object(r, kind, node, text);

@@ -139,7 +139,7 @@ extern const struct message schema_service, schema_pod, schema_namespace, schema
 extern const struct message schema_virtual_service, schema_destination_rule, schema_gateway;
 extern const struct message schema_connection_policy, schema_authorization_policy;
 extern const struct message schema_service_entry, schema_workload_entry;
-extern const struct message schema_peer_authentication;
+extern const struct message schema_peer_authentication, schema_telemetry;
 
 /* Shared by several kinds. */
 extern const struct message schema_destination;

@@ -79,4 +79,30 @@ const struct refusal schema_refused[REFUSED_MAX] = {
 				       "there are no gateways between networks" },
 	[REFUSED_ENDPOINT_WEIGHT] = { "ServiceEntry", "weight above 1000",
 				      "an endpoint has as many rows of its table as its weight" },
+	[REFUSED_TELEMETRY_METRICS] = { "Telemetry", "metrics",
+					"Istio's standard metrics are told as they are" },
+	[REFUSED_TELEMETRY_LOGGING] = { "Telemetry", "accessLogging",
+					"weftd's --access-log says what is logged, for all of the "
+					"node" },
+	[REFUSED_TELEMETRY_TARGET] = { "Telemetry", "targetRef and targetRefs",
+				       "there are no waypoints: selector says which pods are "
+				       "meant" },
+	[REFUSED_TRACING_PROVIDERS] = { "Telemetry", "providers beside the first one",
+					"spans go to one place: weftd's --tracing-endpoint" },
+	[REFUSED_TRACING_SERVER] = { "Telemetry",
+				     "randomSamplingPercentage beside match.mode SERVER",
+				     "whether a trace is sampled is decided where it begins, at "
+				     "the caller" },
+	[REFUSED_TRACING_MODE_TAGS] = { "Telemetry", "customTags beside match.mode",
+					"all spans of a pod have the same tags" },
+	[REFUSED_TRACING_TAG] = { "Telemetry", "environment and formatter of customTags",
+				  "there is no sidecar whose environment could be asked, and "
+				  "nothing is filled in" },
+	[REFUSED_TRACING_REQUEST_ID] = { "Telemetry", "useRequestIdForTraceSampling true",
+					 "the headers of a trace say whether it is sampled, not "
+					 "the id of a request" },
+	[REFUSED_TRACING_ISTIO_TAGS] = { "Telemetry", "enableIstioTags false",
+					 "every span has them" },
+	[REFUSED_TRACING_PROPAGATION] = { "Telemetry", "disableContextPropagation true",
+					  "a trace goes on with its request" },
 };
