@@ -30,7 +30,7 @@ static bool extents_ok(const struct hs_header *h, size_t size)
 {
 	if (size < sizeof(*h) || h->magic != HS_MAGIC || h->version != HS_VERSION ||
 	    h->size != size || h->flags & ~(__u32)HS_REGISTRY_ONLY ||
-	    h->gateway_peer >= TRAFFIC_PEERS_MAX || h->pad)
+	    h->gateway_peer >= TRAFFIC_PEER_IDS_MAX || h->pad)
 		return false;
 	for (int i = 0; i < HS_TABLES; i++) {
 		const struct hs_extent *e = &h->tables[i];
@@ -269,7 +269,7 @@ static bool names_ok(const struct http_snapshot *s)
 static bool sources_ok(const struct http_snapshot *s)
 {
 	for (__u32 i = 0; i < hs_count(s, HS_SOURCES); i++)
-		if (hs_source(s, i)->peer >= TRAFFIC_PEERS_MAX || hs_source(s, i)->in_mesh > 1)
+		if (hs_source(s, i)->peer >= TRAFFIC_PEER_IDS_MAX || hs_source(s, i)->in_mesh > 1)
 			return false;
 	return true;
 }
