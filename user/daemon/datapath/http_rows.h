@@ -5,6 +5,7 @@
  * The rows of `http_traffic` (weft/traffic.h), which weft-proxies take: those in which nothing has
  * been counted for long are made free again.
  */
+#include <linux/types.h>
 #include <stdbool.h>
 #include <stdint.h>
 
