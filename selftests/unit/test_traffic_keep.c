@@ -4,9 +4,12 @@
  * and weftd's part together, over the time of many workloads.
  */
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "daemon/datapath/http_rows.h"
 #include "daemon/datapath/idle.h"
@@ -62,7 +65,7 @@ static void teardown(void)
 	ids_free(&here);
 }
 
-TestSuite(traffic_keep, .init = setup, .fini = teardown, .timeout = 120);
+TestSuite(traffic_keep, .init = setup, .fini = teardown, .timeout = 300);
 
 static void count(struct http_traffic *row)
 {
@@ -281,6 +284,114 @@ Test(traffic_keep, workloads_that_come_and_go_are_told_apart)
 	traffic_counts_free(counts);
 	registry_free(many.registry);
 	free(ids);
+}
+
+/* ---- while others count ---- */
+
+enum { COUNTERS = 4, KINDS = 1000, ROUNDS = 300 };
+
+struct counter {
+	pthread_t thread;
+	struct traffic_rows *rows;
+	unsigned seed;
+	unsigned requests[KINDS];
+};
+
+static bool enough;
+
+static void *count_on(void *arg)
+{
+	struct counter *c = arg;
+	struct traffic_counts *counts = traffic_counts_new(c->rows);
+
+	while (!__atomic_load_n(&enough, __ATOMIC_SEQ_CST)) {
+		for (int n = 0; n < 10; n++) {
+			unsigned kind = (unsigned)rand_r(&c->seed) % KINDS;
+			const struct traffic_sample s = { .key = { .source = 1 + kind,
+								   .cluster = 1 } };
+
+			traffic_count(counts, &s);
+			c->requests[kind]++;
+		}
+		traffic_counts_write(counts);
+		usleep(100); /* rows are idle for a round now and then */
+	}
+	traffic_counts_free(counts);
+	return NULL;
+}
+
+static bool all_gone(void *arg, __u32 peer)
+{
+	(void)arg;
+	(void)peer;
+	return true;
+}
+
+/* What rows have counted that are free after this round, by source. */
+static void hasty_round(struct http_rows *h, struct http_traffic *from, uint64_t now,
+			uint64_t *past)
+{
+	static uint64_t counted[TRAFFIC_HTTP_ROWS];
+	static __u32 source[TRAFFIC_HTTP_ROWS], epoch[TRAFFIC_HTTP_ROWS];
+
+	for (__u32 i = 1; i < TRAFFIC_HTTP_ROWS; i++) {
+		if (__atomic_load_n(&from[i].taken, __ATOMIC_SEQ_CST) == TRAFFIC_LEAVING)
+			while (__atomic_load_n(&from[i].writers, __ATOMIC_SEQ_CST))
+				;
+		counted[i] = __atomic_load_n(&from[i].requests, __ATOMIC_SEQ_CST);
+		source[i] = from[i].key.source;
+		epoch[i] = from[i].epoch;
+	}
+	cr_assert_geq(http_rows_round(h, from, TRAFFIC_HTTP_ROWS, now, all_gone, NULL), 0);
+	for (__u32 i = 1; i < TRAFFIC_HTTP_ROWS; i++)
+		if (from[i].epoch != epoch[i])
+			past[source[i]] += counted[i];
+}
+
+/* Two processes of two workers each, and a weftd that takes rows back as fast as it can. */
+Test(traffic_keep, nothing_is_lost_and_nothing_is_in_anothers_row)
+{
+	const size_t size = sizeof(struct http_traffic) * TRAFFIC_HTTP_ROWS;
+	_cleanup_close_ int fd = memfd_create("map", MFD_CLOEXEC);
+	static struct counter counters[COUNTERS];
+	static uint64_t past[KINDS + 1];
+	struct http_rows hasty = { 0 };
+	struct http_traffic *from;
+	uint64_t now = 1, freed;
+
+	cr_assert_eq(ftruncate(fd, (off_t)size), 0);
+	from = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	cr_assert_neq(from, MAP_FAILED);
+	for (unsigned i = 0; i < COUNTERS; i++) {
+		counters[i].seed = i;
+		if (i % 2)
+			counters[i].rows = counters[i - 1].rows;
+		else
+			cr_assert_eq(traffic_rows_open(fd, &counters[i].rows), 0);
+		cr_assert_eq(pthread_create(&counters[i].thread, NULL, count_on, &counters[i]), 0);
+	}
+	for (int i = 0; i < ROUNDS; i++)
+		hasty_round(&hasty, from, now += 2ull * IDLE_GONE_MS, past);
+	__atomic_store_n(&enough, true, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < COUNTERS; i++)
+		pthread_join(counters[i].thread, NULL);
+	freed = from->epoch;
+	for (int i = 0; i < 4; i++)
+		hasty_round(&hasty, from, now += 2ull * IDLE_GONE_MS, past);
+	for (unsigned kind = 0; kind < KINDS; kind++) {
+		uint64_t want = 0;
+
+		for (unsigned i = 0; i < COUNTERS; i++)
+			want += counters[i].requests[kind];
+		cr_assert_eq(past[1 + kind], want, "kind %u: %llu instead of %llu", kind,
+			     (unsigned long long)past[1 + kind], (unsigned long long)want);
+	}
+	cr_expect_gt(freed, 10, "rows came back meanwhile");
+	cr_expect_eq(from->requests, 0u);
+	traffic_rows_close(counters[0].rows);
+	traffic_rows_close(counters[2].rows);
+	http_rows_free(&hasty);
+	munmap(from, size);
 }
 
 /* ---- names ---- */
