@@ -185,7 +185,7 @@ expect_eq "at one address only" "$(ask -o /dev/null -w '%{http_code}' "http://$(
 say "no more series than there may be"
 weftd_stop
 weftd_start --metrics 127.0.0.1:15020 --metrics-series-max 150
-comes "series" 142 weft_metrics_series
+comes "series" 134 weft_metrics_series
 folded=$(sum weft_metrics_folded_total)
 expect_between "label sets that have none" "$folded" 3 20
 comes "all requests are there" 52 istio_requests_total
