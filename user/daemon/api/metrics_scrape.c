@@ -35,6 +35,7 @@ struct metrics_source {
 	struct metrics_question question;
 	struct ids wanted_peers, wanted_clusters; /* that are in it */
 	struct placed_row rows[TRAFFIC_HTTP_ROWS];
+	__u32 row_count; /* of those that were ever in use: the others are no memory yet */
 	TABLE(struct placed_sum) sums; /* in the order of their serials */
 	bool left;	/* a row or sum has left its series since series were dropped */
 	size_t answers; /* that are being sent: they have the series by number */
@@ -144,7 +145,7 @@ static int leave_rows(struct metrics_source *s)
 	const struct http_traffic *all = traffic_http_rows(s->kernel);
 	int r = 0;
 
-	for (__u32 i = 1; !r && i < TRAFFIC_HTTP_ROWS; i++)
+	for (__u32 i = 1; !r && i < s->row_count; i++)
 		if (s->rows[i].is && !is_placed(&s->rows[i], &all[i], i))
 			r = leave_row(s, &s->rows[i]);
 	return r;
@@ -170,6 +171,8 @@ static int place_row(struct metrics_source *s, struct metrics_told *told, int i,
 	if (r)
 		return r;
 	p->is = true;
+	if ((__u32)i >= s->row_count)
+		s->row_count = (__u32)i + 1;
 	p->epoch = row->epoch;
 	p->last = *row;
 	return 0;
@@ -293,7 +296,7 @@ static void each_places(struct metrics_source *s, struct metrics_moves *m,
 			void (*each)(struct metrics_moves *m, struct metrics_places *places,
 				     bool http))
 {
-	for (size_t i = 0; i < TRAFFIC_HTTP_ROWS; i++)
+	for (size_t i = 0; i < s->row_count; i++)
 		if (s->rows[i].is)
 			each(m, &s->rows[i].at, !s->rows[i].last.key.is_tcp);
 	for (size_t i = 0; i < s->sums.count; i++)
