@@ -74,14 +74,11 @@ static __always_inline void sock_give_back(struct sock_conn *s, __u64 sent, __u6
 
 /* ---- who talks to whom ---- */
 
-/* The pod by the address that identifies it. Where its namespace has just gone, one that it had. */
+/* The pod by its end of the connection, which stays what it is when the pod has gone. */
 static __always_inline void sock_traffic_key(const struct sock_conn *s, __u64 held,
 					     struct tcp_traffic_key *key)
 {
-	__u64 netns = s->netns;
-	const struct netns_pod *pod = bpf_map_lookup_elem(&netns_pods, &netns);
-
-	key->caller = pod && !addr_is_zero(&pod->addr) ? pod->addr : s->own;
+	key->caller = s->own;
 	key->cluster = held >> 32;
 	key->endpoint = held;
 }

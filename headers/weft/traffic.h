@@ -12,9 +12,12 @@
 #include "addr.h"
 
 enum {
-	TRAFFIC_PEERS_MAX = 16384,
+	TRAFFIC_PEERS_MAX = 16384,	/* that have names at one time */
+	TRAFFIC_PEER_IDS_MAX = 1 << 30, /* ids are below: at one a second they last for 34 years */
 	TRAFFIC_PEER_NAME_MAX = 512,
 	TRAFFIC_HTTP_ROWS = 4096,
+	TRAFFIC_CALLER_ROWS = 512,	   /* of one caller; then codes are told apart by class */
+	TRAFFIC_CALLER_ROWS_FOLDED = 1024, /* and those of classes included */
 	TRAFFIC_TCP_ROWS = 16384,
 	TRAFFIC_TCP_OPEN = 16384, /* open connections whose bytes move on */
 	TRAFFIC_HOST_MAX = 256,
@@ -23,7 +26,9 @@ enum {
 };
 
 /* `traffic_peers`: __u32 id -> who that is, as lib/mesh/peer.h reads it. Written by weftd before
- * the id is told to anyone; an id is never given to another peer. 0: not known. */
+ * the id is told to weft-proxy, and deleted some time after the last pod and the last row of it
+ * have gone (daemon/datapath/peers.h). An id is never given to another peer: the next one is above
+ * the highest that is here, which stays for that. 0: not known, as is an id that has no row. */
 struct traffic_peer {
 	char name[TRAFFIC_PEER_NAME_MAX];
 };
@@ -68,20 +73,33 @@ struct http_traffic_key {
 };
 _Static_assert(sizeof(struct http_traffic_key) == 24, "http_traffic_key has no holes");
 
+/* Written by weft-proxies, but for what is said to be weftd's. */
 enum traffic_taken {
 	TRAFFIC_FREE = 0, /* so are all rows behind it */
 	TRAFFIC_TAKEN = 1,
 	TRAFFIC_BEING_TAKEN = 2, /* its key is not to be read, and nothing is counted there yet */
+	TRAFFIC_LEAVING = 3,	 /* weftd's: it may be read, and nothing more is counted there */
+	TRAFFIC_BEING_FREED = 4, /* weftd's: it is not to be read */
+	TRAFFIC_FREE_AGAIN = 5,	 /* weftd's: it may be taken, and rows behind it are in use */
 };
 
 /*
  * `http_traffic`, an array that weft-proxy maps into its memory. A row belongs to its key and host
- * for good; rows are taken in order, and the first one that is TRAFFIC_FREE is the end. Row 0 is
- * for all requests that found no row left, which are told apart by nothing; connections that found
- * none are not counted. Of one caller there are only so many rows: beyond 512 `code` is that of its
- * class (200, 400, 500) and `grpc` TRAFFIC_GRPC_NONE, and beyond 1024 there are no more. Each
- * worker adds to it what it has counted, some ten milliseconds later at the latest: that is lost
- * with a weft-proxy that is killed.
+ * as long as its epoch is the same; the first free row is taken, and the first one that is
+ * TRAFFIC_FREE is the end. Row 0 is for all requests that found no row left, which are told apart
+ * by nothing; connections that found none are not counted. Of one caller there are only so many
+ * rows: beyond TRAFFIC_CALLER_ROWS `code` is that of its class (200, 400, 500) and `grpc`
+ * TRAFFIC_GRPC_NONE, and beyond TRAFFIC_CALLER_ROWS_FOLDED there are no more. Each worker adds to
+ * it what it has counted, some ten milliseconds later at the latest: that is lost with a weft-proxy
+ * that is killed.
+ *
+ * weftd takes a row back in which nothing has been counted for long (daemon/datapath/http_rows.h).
+ * Who adds to a row raises `writers` first, then looks whether it is still TRAFFIC_TAKEN in the
+ * epoch that it knows, and lowers `writers` behind it. weftd makes the row TRAFFIC_LEAVING, and a
+ * round later, when it has no writers, TRAFFIC_BEING_FREED; then it raises its epoch, clears it and
+ * makes it TRAFFIC_FREE_AGAIN. The epoch of row 0 counts how often that was done to any row. Who
+ * reads a row looks at its state and epoch again behind that. A row whose weft-proxy was killed
+ * while it added there stays as it is.
  *
  * Of connections without requests (key.is_tcp) `requests` are those that were opened, `closed`
  * those that have ended, request_bytes.sum what their clients have sent, response_bytes.sum what
@@ -95,6 +113,8 @@ struct http_traffic {
 	__u32 taken;		     /* enum traffic_taken */
 	char host[TRAFFIC_HOST_MAX]; /* the host that was called, where `cluster` is 0: the FQDN of
 				      * the service, or a host of the rules; empty: not known */
+	__u32 epoch;		     /* it was another's before as often */
+	__u32 writers;		     /* that are adding to it */
 	__u32 pad;
 	__u64 requests, closed;
 	struct traffic_histogram duration; /* from the request's head to the response's end */
@@ -104,7 +124,7 @@ struct http_traffic {
 /* `tcp_traffic`: connections that a program has steered, from when the endpoint has answered. */
 struct tcp_traffic_key {
 	struct addr
-		caller; /* the pod's address as in gen_sources; :: if it is no pod of this node */
+		caller; /* the address that the pod calls from; :: if it is no pod of this node */
 	__u32 cluster;	/* stable ids */
 	__u32 endpoint;
 };

@@ -15,9 +15,10 @@ import sys
 BPF = ctypes.CDLL("libbpf.so.1", use_errno=True)
 ROWS, BUCKETS = 4096, 20
 HISTOGRAM = f"{BUCKETS}QQ"
-ROW = struct.Struct(f"=IIIIHBBBBBx I256s4x QQ {HISTOGRAM} {HISTOGRAM} {HISTOGRAM}".replace(" ", ""))
+ROW = struct.Struct(f"=IIIIHBBBBBx I256sII4x QQ {HISTOGRAM} {HISTOGRAM} {HISTOGRAM}".replace(" ", ""))
 FLAGS = "UH UT UF UC UO NR DI FI DC URX SI DPE DT UPE NC".split()
 NO_GRPC = 255
+READABLE = 1, 3 # TRAFFIC_TAKEN, TRAFFIC_LEAVING
 
 
 def open_map(name):
@@ -57,8 +58,8 @@ def adds_up(what, requests, histogram):
 
 
 def line(row):
-	source, destination, cluster, flags, code, grpc, is_grpc, reporters, security, is_tcp, _, host, requests, closed = row[:14]
-	histograms = [row[14 + i * (BUCKETS + 1):][:BUCKETS + 1] for i in range(3)]
+	source, destination, cluster, flags, code, grpc, is_grpc, reporters, security, is_tcp, _, host, _, _, requests, closed = row[:16]
+	histograms = [row[16 + i * (BUCKETS + 1):][:BUCKETS + 1] for i in range(3)]
 	if not is_tcp:
 		for what, histogram in zip(("times", "request bytes", "response bytes"), histograms):
 			adds_up(what, requests, histogram)
@@ -79,7 +80,7 @@ def rows():
 		taken = row[10]
 		if not taken:
 			return
-		if row[12] or row[13]:
+		if taken in READABLE and (row[14] or row[15]):
 			yield line(row)
 
 

@@ -10,7 +10,7 @@ import sys
 BPF = ctypes.CDLL("libbpf.so.1", use_errno=True)
 ALL_ROWS, BUCKETS, TAKEN, NO_GRPC = 4096, 20, 1, 255
 HISTOGRAM = f"{BUCKETS}QQ"
-ROW = struct.Struct(f"=IIIIHBBBBBxI256s4xQQ{HISTOGRAM}{HISTOGRAM}{HISTOGRAM}")
+ROW = struct.Struct(f"=IIIIHBBBBBxI256sII4xQQ{HISTOGRAM}{HISTOGRAM}{HISTOGRAM}")
 
 
 def main():
@@ -25,7 +25,7 @@ def main():
 		sizes = [(i * (b + 3)) % 100 for b in range(BUCKETS)]
 		host = f"service-{i % 1000}.namespace-{i % 10}.svc.cluster.local".encode()
 		code = (200, 404, 503, 201, 301)[i // 1000]
-		ROW.pack_into(memory, i * ROW.size, 0, 0, 0, 0, code, NO_GRPC, 0, reporters, 0, 0, TAKEN, host, sum(times), 0,
+		ROW.pack_into(memory, i * ROW.size, 0, 0, 0, 0, code, NO_GRPC, 0, reporters, 0, 0, TAKEN, host, 0, 0, sum(times), 0,
 			      *times, 1000 * i, *sizes, 100 * i, *sizes, 100 * i)
 
 

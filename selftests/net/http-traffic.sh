@@ -265,3 +265,33 @@ done
 tunnels_are || fail "connections: $(tcp_rows)"
 say "ok: connections without requests, opened and closed"
 nothing_else "in the end"
+
+# ---- rows that weftd takes back ----
+
+FREE_AGAIN=5 LEAVING=3 BEING_FREED=4 TAKEN=1
+# state STATE [NEW]: how many rows are in it; they get another one
+state() { /usr/bin/python3 "$ROOT/selftests/apps/traffic-state.py" "$TMP/bpf/weft" "$@"; }
+
+leaving=$(state $TAKEN $LEAVING)
+FAMILY=4
+ask -n 3 -p /anything
+sent 3 "sd client@latest one@nine ${CLUSTER[v1]} http 200 - plain"
+nothing_else "while all rows are leaving"
+expect_eq "rows that are taken since" "$(state $TAKEN)" 1
+expect_eq "and those that are leaving" "$(state $LEAVING)" "$leaving"
+
+# As it is when weftd is killed while it frees them: the next one goes on.
+weftd_stop
+state $LEAVING $BEING_FREED >/dev/null
+weftd_start --workers 2
+all_free() { [ "$(state $FREE_AGAIN)" = "$leaving" ]; }
+wait_until 20 all_free
+WANT=(["sd client@latest one@nine ${CLUSTER[v1]} http 200 - plain"]=3)
+TOTAL=3
+nothing_else "when all others are free again"
+ask -n 2 -p /direct
+sent 2 "s client@latest - $SERVICE http 418 - -"
+ask -n 3 -p /anything
+sent 3 "sd client@latest one@nine ${CLUSTER[v1]} http 200 - plain"
+nothing_else "and no more than that"
+expect_eq "rows that were free" $(($(state $TAKEN) + $(state $FREE_AGAIN))) $((leaving + 1))

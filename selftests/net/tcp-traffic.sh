@@ -65,8 +65,7 @@ for way in $(ways); do
 	callers "$way"
 	for family in 4 6; do
 		expect_eq "IPv$family, callers $way" "$(load client "$(vip $family 10)" 9000 -n 20 -c 5 -s hello)" '{"one":20}'
-		# A socket tells of its pod; a packet of its source.
-		if [ "$way" = inside ]; then called "$(addr 4 client)" "$(at $family one)" 20; else called "$(addr $family client)" "$(at $family one)" 20; fi
+		called "$(addr $family client)" "$(at $family one)" 20
 		expect_eq "IPv$family, callers $way: refused by the endpoint" "$(load client "$(vip $family 30)" 9000 -n 3)" '{"ECONNREFUSED":3}'
 		expect_eq "IPv$family, callers $way: refused by weft" "$(load client "$(vip $family 40)" 9000 -n 3)" '{"ECONNREFUSED":3}'
 	done
@@ -106,12 +105,8 @@ for way in $(ways); do
 done
 callers inside
 client4=$(addr 4 client) client6=$(addr 6 client)
-if [ "$(ways)" = outside ]; then
-	OPEN=("$client4 $(at 4 two) 1 0 1000001 1000005" "$client6 $(at 6 two) 1 0 2000001 2000005")
-else # by their sockets, both in the name of the pod; by packets, one of them has another address
-	OPEN=("$client4 $(at 4 two) 2 0 2000002 2000010" "$client4 $(at 6 two) 1 0 2000001 2000005"
-		"$client6 $(at 6 two) 1 0 2000001 2000005")
-fi
+n=$(ways | wc -w)
+OPEN=("$client4 $(at 4 two) $n 0 $((n * 1000001)) $((n * 1000005))" "$client6 $(at 6 two) $n 0 $((n * 2000001)) $((n * 2000005))")
 expect_traffic "open ones" two "${DOOR[@]}" "${OPEN[@]}"
 sleep 5
 expect_traffic "... are not counted again" two "${DOOR[@]}" "${OPEN[@]}"
@@ -147,10 +142,15 @@ wait "$slow" || true
 wait_until 8 eval '[ "$(slow_row | cut -d" " -f3,4)" = "1 1" ]'
 read -r _ _ _ _ received sent < <(slow_row)
 expect_eq "as much came back as was sent, and a name" "$((sent * 6))" $((received * 10))
-holds inside 4 gone 5000
+for family in 4 6; do
+	holds inside $family gone 5000
+done
+gone_row() { traffic two | grep "^$(addr "$1" gone) "; }
 pod_del gone
-wait_until 10 eval '[ "$(traffic two | grep "^$(addr 4 gone) " | cut -d" " -f3,4)" = "1 1" ]'
-expect_eq "a pod that has gone: its connection has ended" "$(traffic two | grep "^$(addr 4 gone) " | cut -d' ' -f3,4)" "1 1"
+for family in 4 6; do
+	wait_until 10 eval '[ "$(gone_row $family | cut -d" " -f3,4)" = "1 1" ]'
+	expect_eq "IPv$family, a pod that has gone: its connection has ended" "$(gone_row $family | cut -d' ' -f3,4)" "1 1"
+done
 
 # What a map of an earlier weft lacks is made anew, in place.
 weftd_stop

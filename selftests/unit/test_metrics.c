@@ -324,6 +324,76 @@ Test(metrics, beyond_the_limit_what_has_a_series_keeps_it_and_nothing_else_gets_
 	metrics_series_free(&s);
 }
 
+/* ---- rows that are others' now ---- */
+
+Test(metrics, what_a_row_had_counted_stays_until_its_series_goes)
+{
+	struct http_traffic row = row_of(TRAFFIC_SOURCE, 200);
+	struct metrics_places a, b, c, again;
+	struct metrics_numbers n = { 0 };
+	struct metrics_moves m;
+	struct metrics_series s;
+
+	metrics_series_init(&s, 1000);
+	a = place(&s, &row, PEER("gone"), PEER("reviews"), "v1");
+	b = place(&s, &row, PEER("web"), PEER("reviews"), "v1");
+	c = place(&s, &row, PEER("web"), PEER("reviews"), "v2");
+	cr_assert_eq(b.at[0], c.at[0]);
+	cr_expect_eq(s.made, 2 * 67);
+	row.requests = 5;
+	cr_assert_eq(metrics_series_leave_http(&s, &a, &row), 0);
+	row.requests = 7;
+	cr_assert_eq(metrics_series_leave_http(&s, &b, &row), 0);
+
+	/* One row of the two is left. */
+	cr_assert_eq(metrics_moves_new(&m, &s), 0);
+	metrics_moves_use(&m, &c, true);
+	metrics_series_drop(&s, &m);
+	metrics_moves_apply(&m, &c, true);
+	metrics_moves_free(&m);
+	cr_expect_eq(s.http.count, 1);
+	cr_expect_eq(s.made, 67);
+	cr_expect_eq(c.at[0], 1);
+	cr_assert_eq(metrics_numbers_new(&n, &s), 0);
+	row.requests = 1;
+	metrics_numbers_add_http(&n, &c, &row);
+	cr_expect_eq(n.http[0].requests, 8, "not less than before");
+	metrics_numbers_free(&n);
+
+	/* The other series comes back from 0. */
+	again = place(&s, &row, PEER("gone"), PEER("reviews"), "v1");
+	cr_expect_eq(again.at[0], 2);
+	cr_assert_eq(metrics_numbers_new(&n, &s), 0);
+	cr_expect_eq(n.http[1].requests, 0);
+	metrics_numbers_free(&n);
+	metrics_series_free(&s);
+}
+
+Test(metrics, series_that_go_make_room_for_others)
+{
+	const struct http_traffic row = row_of(TRAFFIC_SOURCE, 200);
+	struct metrics_places first, second, third;
+	struct metrics_moves m;
+	struct metrics_series s;
+
+	metrics_series_init(&s, 67);
+	first = place(&s, &row, PEER("web"), PEER("reviews"), "v1");
+	second = place(&s, &row, PEER("shop"), PEER("reviews"), "v1");
+	cr_expect_eq(s.folded, 1);
+	cr_assert_eq(metrics_moves_new(&m, &s), 0);
+	metrics_moves_use(&m, &second, true);
+	metrics_series_drop(&s, &m);
+	metrics_moves_apply(&m, &second, true);
+	metrics_moves_free(&m);
+	cr_expect_eq(s.made, 0);
+	cr_expect(strstr(s.http.labels[second.at[0] - 1], "source_workload=\"unknown\""));
+	third = place(&s, &row, PEER("shop"), PEER("reviews"), "v1");
+	cr_expect_neq(third.at[0], second.at[0]);
+	cr_expect_eq(s.folded, 1);
+	(void)first;
+	metrics_series_free(&s);
+}
+
 /* ---- rows of a proxy that is not trusted ---- */
 
 Test(metrics, a_row_that_makes_no_sense_is_read_as_one_that_does)
@@ -346,6 +416,14 @@ Test(metrics, a_row_that_makes_no_sense_is_read_as_one_that_does)
 	rows[1].key.flags = 1u << 31;
 	cr_assert(traffic_http_read(rows, 1, &out, &end));
 	cr_expect_eq(out.key.flags, 0);
+	rows[1].taken = TRAFFIC_LEAVING;
+	cr_expect(traffic_http_read(rows, 1, &out, &end));
+	rows[1].taken = TRAFFIC_BEING_FREED;
+	cr_expect_not(traffic_http_read(rows, 1, &out, &end));
+	cr_expect_not(end);
+	rows[1].taken = TRAFFIC_FREE_AGAIN;
+	cr_expect_not(traffic_http_read(rows, 1, &out, &end));
+	cr_expect_not(end);
 	rows[1].taken = TRAFFIC_BEING_TAKEN;
 	cr_expect_not(traffic_http_read(rows, 1, &out, &end));
 	cr_expect_not(end);

@@ -151,6 +151,22 @@ Test(page, counters_that_begin_anew_are_no_flood)
 	cr_expect_float_eq(at(value_between(all, "productpage-v1", "reviews"), 1), 20, 1e-6);
 }
 
+Test(page, rows_that_come_back_count_from_0)
+{
+	_cleanup_(feed_freep) struct feed *f = feed_new();
+	_cleanup_json_ json_t *all = NULL;
+
+	take(f, answer(5, 4, 1, 0), 0);
+	take(f, json_pack("{s:[]}", "traffic"), 1);
+	all = feed_all(f);
+	cr_expect_eq(at(value_between(all, "client", "echo"), 8), 0, "none of them is open");
+	json_decref(all);
+	take(f, answer(7, 2, 0, 0), 1);
+	all = feed_all(f);
+	cr_expect_float_eq(at(value_between(all, "productpage-v1", "reviews"), 1), 3.5, 1e-6);
+	cr_expect_eq(at(value_between(all, "client", "echo"), 8), 2);
+}
+
 /* Connections of one kind, those that weft-proxy counts and those of the programs. */
 static json_t *tcp_answer(int by_proxy, int by_kernel)
 {

@@ -38,12 +38,12 @@ static struct traffic_rows *open_rows(int fd)
 /* That of a key with the source `n`, in a cluster. */
 static struct http_traffic *row_of(struct traffic_rows *r, uint32_t n)
 {
-	return traffic_row(r, &(struct http_traffic_key){ .source = n, .cluster = 1 }, "", 0);
+	return traffic_row(r, &(struct http_traffic_key){ .source = n, .cluster = 1 }, "", 0, NULL);
 }
 
 static struct http_traffic *row_of_host(struct traffic_rows *r, const char *host)
 {
-	return traffic_row(r, &(struct http_traffic_key){ .source = 1 }, host, strlen(host));
+	return traffic_row(r, &(struct http_traffic_key){ .source = 1 }, host, strlen(host), NULL);
 }
 
 static void read_row(int fd, uint32_t i, struct http_traffic *out)
@@ -60,7 +60,7 @@ Test(proxy_traffic, a_row_is_its_keys_and_hosts_for_good)
 
 	cr_expect_neq(a, row_of(r, 2));
 	cr_expect_eq(a, row_of(r, 1));
-	cr_expect_eq(a, traffic_row(r, &a->key, "of no account", 13), "the cluster says it");
+	cr_expect_eq(a, traffic_row(r, &a->key, "of no account", 13, NULL), "the cluster says it");
 	cr_expect_neq(h, row_of_host(r, "a.exampl"));
 	cr_expect_neq(h, row_of_host(r, ""));
 	cr_expect_eq(h, row_of_host(r, "a.example"));
@@ -149,7 +149,7 @@ static struct http_traffic *row_of_code(struct traffic_rows *r, uint32_t source,
 					      .is_grpc = 1,
 					      .grpc = 14 };
 
-	return traffic_row(r, &key, "", 0);
+	return traffic_row(r, &key, "", 0, NULL);
 }
 
 enum { EXACT = TRAFFIC_HTTP_ROWS / 8, WITH_CLASSES = TRAFFIC_HTTP_ROWS / 4 };
@@ -199,12 +199,13 @@ Test(proxy_traffic, a_caller_leaves_a_workers_places_to_others)
 	};
 	traffic_count(c, &s);
 	traffic_counts_write(c);
-	cr_expect_eq(traffic_row(r, &s.key, "", 0)->requests, 1u);
-	cr_expect_eq(traffic_row(r, &s.key, "", 0)->key.code, 404);
+	cr_expect_eq(traffic_row(r, &s.key, "", 0, NULL)->requests, 1u);
+	cr_expect_eq(traffic_row(r, &s.key, "", 0, NULL)->key.code, 404);
 	s.key.source = 1;
-	cr_expect_eq(traffic_row(r, &s.key, "", 0)->requests, 1u);
+	cr_expect_eq(traffic_row(r, &s.key, "", 0, NULL)->requests, 1u);
 	s.key.cluster = TRAFFIC_HTTP_ROWS;
-	cr_expect_eq(traffic_row(r, &s.key, "", 0)->requests, folded - classes, "the shared one");
+	cr_expect_eq(traffic_row(r, &s.key, "", 0, NULL)->requests, folded - classes,
+		     "the shared one");
 	traffic_counts_free(c);
 	traffic_rows_close(r);
 }
@@ -265,6 +266,126 @@ Test(proxy_traffic, a_row_whose_taker_has_died_is_passed_over)
 	cr_expect_eq(row.requests, 0u);
 	read_row(fd, 2, &row);
 	cr_expect_eq(row.requests, 3u);
+	traffic_rows_close(r);
+}
+
+/* ---- rows that weftd takes back ---- */
+
+/* As weftd does it. `first`: row 1. */
+static void give_back(struct http_traffic *first, struct http_traffic *row)
+{
+	cr_assert_eq(row->writers, 0u);
+	row->epoch++;
+	memset(&row->key, 0, sizeof(row->key));
+	memset(&row->requests, 0, sizeof(*row) - offsetof(struct http_traffic, requests));
+	row->taken = TRAFFIC_FREE_AGAIN;
+	first[-1].epoch++;
+}
+
+static const struct traffic_sample one_request = { .key = { .source = 1, .cluster = 1 } };
+
+static void count_one(struct traffic_counts *c, uint32_t source)
+{
+	struct traffic_sample s = one_request;
+
+	s.key.source = source;
+	traffic_count(c, &s);
+	traffic_counts_write(c);
+}
+
+Test(proxy_traffic, a_row_that_is_anothers_now_is_not_counted_in)
+{
+	struct traffic_rows *r = open_rows(-1);
+	struct traffic_counts *c = traffic_counts_new(r);
+	struct http_traffic *a = row_of(r, 1), *b = row_of(r, 2);
+
+	count_one(c, 1);
+	cr_expect_eq(a->requests, 1u);
+	give_back(a, a);
+	cr_expect_eq(row_of(r, 3), a, "the first that is free");
+	count_one(c, 1);
+	cr_expect_eq(a->requests, 0u);
+	cr_expect_neq(row_of(r, 1), a);
+	cr_expect_eq(row_of(r, 1)->requests, 1u);
+	cr_expect_eq(row_of(r, 2), b);
+	cr_expect_eq(a->writers, 0u);
+	traffic_counts_free(c);
+	traffic_rows_close(r);
+}
+
+Test(proxy_traffic, a_row_that_is_leaving_is_not_counted_in)
+{
+	struct traffic_rows *r = open_rows(-1);
+	struct traffic_counts *c = traffic_counts_new(r);
+	struct http_traffic *a = row_of(r, 1);
+
+	count_one(c, 1);
+	a->taken = TRAFFIC_LEAVING;
+	count_one(c, 1);
+	cr_expect_eq(a->requests, 1u);
+	cr_expect_neq(row_of(r, 1), a);
+	cr_expect_eq(row_of(r, 1)->requests, 1u);
+	count_one(c, 1);
+	cr_expect_eq(row_of(r, 1)->requests, 2u);
+	traffic_counts_free(c);
+	traffic_rows_close(r);
+}
+
+Test(proxy_traffic, what_had_no_row_gets_one_when_there_is_one_again)
+{
+	struct traffic_rows *r = open_rows(-1);
+	struct traffic_counts *c = traffic_counts_new(r);
+	struct http_traffic *first = row_of(r, 1);
+
+	for (uint32_t i = 2; i < TRAFFIC_HTTP_ROWS; i++)
+		cr_assert_neq(row_of(r, i), first);
+	count_one(c, TRAFFIC_HTTP_ROWS);
+	cr_expect_eq(row_of(r, TRAFFIC_HTTP_ROWS)->key.source, 0u, "the shared one");
+	give_back(first, first);
+	count_one(c, TRAFFIC_HTTP_ROWS);
+	cr_expect_eq(first->key.source, (uint32_t)TRAFFIC_HTTP_ROWS);
+	cr_expect_eq(first->requests, 1u);
+	traffic_counts_free(c);
+	traffic_rows_close(r);
+}
+
+/* Of one caller there are only so many: those that are given back count no more. */
+Test(proxy_traffic, rows_of_a_caller_that_are_given_back_are_its_own_again)
+{
+	struct traffic_rows *r = open_rows(-1);
+	struct http_traffic *first = row_of_code(r, 1, 1, 100);
+
+	for (unsigned i = 0; i < EXACT; i++)
+		cr_assert_eq(row_of_code(r, 1, 1, 100 + i)->key.code, 100 + i);
+	cr_expect_eq(row_of_code(r, 1, 1, 799)->key.code, 700u);
+	give_back(first, first);
+	cr_expect_eq(row_of_code(r, 1, 1, 798)->key.code, 700u, "one is of the class");
+	give_back(first, row_of_code(r, 1, 1, 101));
+	cr_expect_eq(row_of_code(r, 1, 1, 798)->key.code, 798u);
+	traffic_rows_close(r);
+}
+
+/* A place for each kind of request that there ever was would not do. */
+Test(proxy_traffic, a_worker_finds_places_for_new_kinds)
+{
+	struct traffic_rows *r = open_rows(-1);
+	struct traffic_counts *c = traffic_counts_new(r);
+	const uint32_t new_one = 2 * TRAFFIC_HTTP_ROWS;
+	struct http_traffic *first = row_of(r, 1);
+
+	for (uint32_t i = 1; i < TRAFFIC_HTTP_ROWS; i++)
+		count_one(c, i);
+	give_back(first, first);
+	count_one(c, new_one);
+	cr_expect_eq(first[-1].requests, 1u, "the worker has no place");
+	traffic_counts_tidy(c, 1000);
+	count_one(c, new_one);
+	cr_expect_eq(first[-1].requests, 1u);
+	cr_expect_eq(first->key.source, new_one);
+	cr_expect_eq(first->requests, 1u);
+	count_one(c, 2);
+	cr_expect_eq(row_of(r, 2)->requests, 2u, "the others are the same as before");
+	traffic_counts_free(c);
 	traffic_rows_close(r);
 }
 
@@ -359,7 +480,7 @@ static struct http_traffic_key unreached(unsigned code, const char *flag)
 /* Counted are `n` of that kind, once they are. */
 static struct http_traffic *want_row(struct http_traffic_key key, const char *host, uint64_t n)
 {
-	struct http_traffic *row = traffic_row(rows, &key, host, strlen(host));
+	struct http_traffic *row = traffic_row(rows, &key, host, strlen(host), NULL);
 	uint64_t is = 0;
 
 	for (int i = 0; i < 400 && is < n; i++) {

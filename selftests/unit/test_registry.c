@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "test_compile_util.h"
+#include "weft/traffic.h"
 
 static void registry_freep(struct registry **r)
 {
@@ -102,4 +103,46 @@ Test(registry, services_whose_names_collide_have_ids_of_their_own)
 
 	cr_expect_eq(registry_adopt(r, REG_SERVICE, "in its place", id), 0);
 	cr_expect_eq(registry_id(r, REG_SERVICE, "default/echo:9000"), id + 1);
+}
+
+/* ---- names that go ---- */
+
+static bool is_odd(void *seen, __u32 id, __u64 *mark)
+{
+	++*(unsigned *)seen;
+	++*mark;
+	return id % 2;
+}
+
+Test(registry, a_forgotten_name_gets_another_id)
+{
+	_cleanup_registry_ struct registry *r = registry_new();
+	unsigned seen = 0;
+
+	for (const char *name = "abcdef"; *name; name++)
+		registry_id(r, REG_PEER, (const char[]){ *name, 0 });
+	cr_expect_eq(registry_review(r, REG_PEER, is_odd, &seen), 0);
+	cr_expect_eq(seen, 5, "the highest is not asked for");
+	cr_expect_eq(registry_count(r, REG_PEER), 4);
+	cr_expect_null(registry_name(r, REG_PEER, 2));
+	cr_expect_str_eq(registry_name(r, REG_PEER, 3), "c");
+	cr_expect_str_eq(registry_name(r, REG_PEER, 6), "f");
+	cr_expect_eq(registry_id(r, REG_PEER, "e"), 5);
+	cr_expect_eq(registry_id(r, REG_PEER, "b"), 7);
+	cr_expect_eq(registry_review(r, REG_CLUSTER, is_odd, &seen), -EINVAL, "they stay");
+}
+
+Test(registry, as_many_peers_as_there_is_room_for)
+{
+	_cleanup_registry_ struct registry *r = registry_new();
+	unsigned seen = 0;
+	char name[32];
+
+	for (int i = 1; i < TRAFFIC_PEERS_MAX; i++) {
+		snprintf(name, sizeof(name), "name-%d", i);
+		cr_assert_eq(registry_id(r, REG_PEER, name), (__u32)i);
+	}
+	cr_expect_eq(registry_id(r, REG_PEER, "one more"), 0);
+	cr_expect_eq(registry_review(r, REG_PEER, is_odd, &seen), 0);
+	cr_expect_eq(registry_id(r, REG_PEER, "one more"), (__u32)TRAFFIC_PEERS_MAX);
 }

@@ -38,17 +38,77 @@ struct metrics_exchange {
 	uint64_t told_ms;  /* when what is told was looked at; 0: never. The loop's, too */
 	pthread_mutex_t lock;
 	pthread_cond_t answered;
-	enum state state;	  /* by the lock, like `next` */
-	struct metrics_told next; /* what is asked, and being told */
-	struct metrics_told last; /* the thread's alone */
+	enum state state;	       /* by the lock, like the next two */
+	struct metrics_question asked; /* by the thread, whose it is again when that is answered */
+	struct metrics_told next;      /* what is being told */
+	struct metrics_told last;      /* the thread's alone */
 };
 
 /* ---- in the loop ---- */
 
-static void name_ids(struct registry *r, enum registry_kind kind, struct metrics_ids *ids)
+struct id_name {
+	__u32 id;
+	char name[];
+};
+
+static bool has_name(const struct id_name *n)
 {
-	for (size_t i = 0; i < ids->count; i++)
-		ids->names[i] = registry_name(r, kind, ids->ids[i]);
+	return n->name[0];
+}
+
+void metrics_names_free(struct metrics_names *n)
+{
+	for (size_t i = 0; i < n->by_id.count; i++)
+		free(n->by_id.entries[i].value);
+	bytemap_free(&n->by_id);
+}
+
+bool metrics_name(struct metrics_names *n, __u32 id, const char **name)
+{
+	const struct id_name *is = id ? bytemap_get(&n->by_id, &id, sizeof(id)) : NULL;
+
+	*name = is && has_name(is) ? is->name : NULL;
+	return !id || is;
+}
+
+/* A name is copied, since the registry may forget it. What finds no memory is asked for again. */
+static void name_id(struct registry *r, enum registry_kind kind, __u32 id, struct metrics_names *to)
+{
+	const char *name = registry_name(r, kind, id) ?: "";
+	struct id_name *copy;
+	size_t len = strlen(name);
+
+	if (!id || to->by_id.count >= METRICS_ASK_MAX || bytemap_get(&to->by_id, &id, sizeof(id)) ||
+	    bytemap_reserve(&to->by_id, to->by_id.count + 1))
+		return;
+	copy = malloc(sizeof(*copy) + len + 1);
+	if (!copy)
+		return;
+	copy->id = id;
+	memcpy(copy->name, name, len + 1);
+	*bytemap_at(&to->by_id, &copy->id, sizeof(copy->id)) = copy;
+}
+
+static void name_ids(struct registry *r, enum registry_kind kind, const struct metrics_ids *ids,
+		     struct metrics_names *to)
+{
+	metrics_names_free(to);
+	for (size_t i = 0; i < ids->list.count; i++)
+		name_id(r, kind, ids->list.items[i], to);
+}
+
+/* Of those that are new to the thread. */
+static void name_sums(struct registry *r, uint64_t known, struct metrics_told *to)
+{
+	for (size_t i = 0; i < to->sum_count; i++) {
+		const struct tcp_sum *sum = &to->sums[i];
+
+		if (sum->serial <= known)
+			continue;
+		name_id(r, REG_PEER, sum->who.source, &to->peers);
+		name_id(r, REG_PEER, sum->who.destination, &to->peers);
+		name_id(r, REG_CLUSTER, sum->who.cluster, &to->clusters);
+	}
 }
 
 /* What was put down last. */
@@ -62,6 +122,7 @@ static void tell_sums(const struct weftd *d, struct metrics_told *to)
 	to->sum_count = 0;
 	sums = traffic_tcp(d->kernel, &count);
 	to->sums = count ? malloc(count * sizeof(*sums)) : NULL;
+	to->has_sums = to->sums || !count;
 	if (!to->sums)
 		return;
 	memcpy(to->sums, sums, count * sizeof(*sums));
@@ -119,12 +180,14 @@ static void tell(struct metrics_exchange *x)
 	struct supervisor_status proxy;
 	struct metrics_told *to = &x->next;
 	struct weftd *d = x->d;
+	struct registry *names = engine_registry(d->engine);
 
-	name_ids(engine_registry(d->engine), REG_PEER, &to->peers);
-	name_ids(engine_registry(d->engine), REG_CLUSTER, &to->clusters);
+	name_ids(names, REG_PEER, &x->asked.peers, &to->peers);
+	name_ids(names, REG_CLUSTER, &x->asked.clusters, &to->clusters);
 	if (!fresh) /* should it fail: what was put down before is there all the same */
 		(void)traffic_tcp_update(&walk);
 	tell_sums(d, to);
+	name_sums(names, x->asked.sums_known, to);
 	to->samples.count = 0;
 	if (fresh)
 		tell_samples_again(x);
@@ -204,6 +267,8 @@ int metrics_exchange_open(struct event_loop *loop, struct weftd *d, struct metri
 static void told_free(struct metrics_told *t)
 {
 	metrics_samples_free(&t->samples);
+	metrics_names_free(&t->peers);
+	metrics_names_free(&t->clusters);
 	free(t->sums);
 }
 
@@ -217,6 +282,8 @@ void metrics_exchange_close(struct metrics_exchange *x)
 	pthread_mutex_destroy(&x->lock);
 	told_free(&x->next);
 	told_free(&x->last);
+	free(x->asked.peers.list.items);
+	free(x->asked.clusters.list.items);
 	free(x);
 }
 
@@ -235,19 +302,23 @@ static struct timespec wait_until(void)
 	return t;
 }
 
+/* As far as there is memory: the others are asked for again. */
 static void copy_ids(struct metrics_ids *to, const struct metrics_ids *from)
 {
-	to->count = from->count;
-	memcpy(to->ids, from->ids, from->count * sizeof(*from->ids));
+	__u32 *slot;
+
+	to->list.count = 0;
+	for (size_t i = 0; i < from->list.count && (slot = table_push(&to->list)); i++)
+		*slot = from->list.items[i];
 }
 
-static void ask(struct metrics_exchange *x, const struct metrics_ids *peers,
-		const struct metrics_ids *clusters)
+static void ask(struct metrics_exchange *x, const struct metrics_question *q)
 {
 	const uint64_t one = 1;
 
-	copy_ids(&x->next.peers, peers);
-	copy_ids(&x->next.clusters, clusters);
+	copy_ids(&x->asked.peers, &q->peers);
+	copy_ids(&x->asked.clusters, &q->clusters);
+	x->asked.sums_known = q->sums_known;
 	x->state = ASKED;
 	(void)!write(x->event.fd, &one, sizeof(one));
 }
@@ -273,8 +344,8 @@ static void take(struct metrics_exchange *x)
 	x->state = IDLE;
 }
 
-bool metrics_ask(struct metrics_exchange *x, const struct metrics_ids *peers,
-		 const struct metrics_ids *clusters, const struct metrics_told **told)
+bool metrics_ask(struct metrics_exchange *x, const struct metrics_question *q,
+		 struct metrics_told **told)
 {
 	bool answered;
 
@@ -282,7 +353,7 @@ bool metrics_ask(struct metrics_exchange *x, const struct metrics_ids *peers,
 	if (x->state == TOLD) /* too late for the question before */
 		take(x);
 	if (x->state == IDLE)
-		ask(x, peers, clusters);
+		ask(x, q);
 	answered = wait_for_answer(x);
 	if (answered)
 		take(x);

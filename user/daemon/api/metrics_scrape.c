@@ -8,27 +8,37 @@
 #include "daemon/api/metrics_gzip.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
+#include "lib/base/id_set.h"
+#include "lib/base/table.h"
 
 enum { MAPS_FOR_MS = 30000 }; /* how long it is not looked again how full the maps are */
 
-/* The names of ids, as far as they were asked for. */
-struct names {
-	const char **at; /* NULL: not asked yet */
-	size_t count;
-	struct metrics_ids wanted;
+/* A row that has its series. */
+struct placed_row {
+	bool is;
+	__u32 epoch; /* it was that row's */
+	struct metrics_places at;
+	struct http_traffic last; /* as it was told last */
 };
 
-static const char nameless[1]; /* the name of what was asked for and has none */
+/* Likewise, of what traffic_tcp() has. */
+struct placed_sum {
+	uint64_t serial;
+	struct metrics_places at;
+	struct tcp_traffic last;
+};
 
 struct metrics_source {
 	struct kernel *kernel;
 	struct metrics_exchange *exchange;
 	struct metrics_series series;
-	struct names peers, clusters;
-	struct metrics_places http[TRAFFIC_HTTP_ROWS]; /* of rows */
-	bool placed[TRAFFIC_HTTP_ROWS];
-	struct metrics_places *tcp; /* of what traffic_tcp() has, which only grows at its end */
-	size_t tcp_count, tcp_room;
+	struct metrics_question question;
+	struct ids wanted_peers, wanted_clusters; /* that are in it */
+	struct placed_row rows[TRAFFIC_HTTP_ROWS];
+	__u32 row_count; /* of those that were ever in use: the others are no memory yet */
+	TABLE(struct placed_sum) sums; /* in the order of their serials */
+	bool left;	/* a row or sum has left its series since series were dropped */
+	size_t answers; /* that are being sent: they have the series by number */
 	struct metrics_samples maps;
 	uint64_t maps_until; /* clock_ms() */
 	struct metrics_self self;
@@ -36,59 +46,49 @@ struct metrics_source {
 
 /* ---- names ---- */
 
-static void want(struct names *n, __u32 id)
+/* Once, also where several rows want it. */
+static void want(struct ids *wanted, struct metrics_ids *ids, __u32 id)
 {
-	if (!id || id >= n->count || n->at[id] || n->wanted.count == METRICS_ASK_MAX)
+	__u32 *slot;
+
+	if (!id || ids->list.count == METRICS_ASK_MAX || ids_add(wanted, id) <= 0)
 		return;
-	n->at[id] = nameless; /* once, also where several rows want it */
-	n->wanted.ids[n->wanted.count++] = id;
+	slot = table_push(&ids->list);
+	if (slot)
+		*slot = id;
 }
 
-/* Those of the question that comes now are not known yet. */
-static void mark_unknown(struct names *n)
+static void want_nothing(struct metrics_source *s)
 {
-	for (size_t i = 0; i < n->wanted.count; i++)
-		n->at[n->wanted.ids[i]] = NULL;
-	n->wanted.count = 0;
-}
-
-static void learn(struct names *n, const struct metrics_ids *told)
-{
-	for (size_t i = 0; i < told->count; i++)
-		n->at[told->ids[i]] = told->names[i] ?: nameless;
-}
-
-static bool is_known(const struct names *n, __u32 id)
-{
-	return !id || id >= n->count || n->at[id];
-}
-
-static const char *name_of(const struct names *n, __u32 id)
-{
-	const char *name = id && id < n->count ? n->at[id] : NULL;
-
-	return name == nameless ? NULL : name;
+	ids_free(&s->wanted_peers);
+	ids_free(&s->wanted_clusters);
+	s->question.peers.list.count = s->question.clusters.list.count = 0;
 }
 
 /* ---- rows ---- */
 
 /* A pass over the rows in use. */
 struct rows {
-	struct kernel *kernel;
+	struct metrics_source *source;
 	const struct http_traffic *all;
-	const bool *skip; /* of each whether it is left out; NULL: none is */
 	struct http_traffic row;
 	__u32 next;
 	bool end;
 };
 
-/* The number of the next row, which is read; -1: there are no more. */
+static bool is_placed(const struct placed_row *p, const struct http_traffic *row, __u32 i)
+{
+	return p->is && (!i || __atomic_load_n(&row->epoch, __ATOMIC_ACQUIRE) == p->epoch);
+}
+
+/* The number of the next row without a series, which is read; -1: there are no more. */
 static int next_row(struct rows *r)
 {
-	while (!r->end && traffic_http_reach(r->kernel, r->next)) {
+	while (!r->end && traffic_http_reach(r->source->kernel, r->next)) {
 		__u32 i = r->next++;
 
-		if (!(r->skip && r->skip[i]) && traffic_http_read(r->all, i, &r->row, &r->end))
+		if (!is_placed(&r->source->rows[i], &r->all[i], i) &&
+		    traffic_http_read(r->all, i, &r->row, &r->end))
 			return (int)i;
 	}
 	return -1;
@@ -96,69 +96,13 @@ static int next_row(struct rows *r)
 
 static void want_names(struct metrics_source *s)
 {
-	struct rows rows = { .kernel = s->kernel,
-			     .all = traffic_http_rows(s->kernel),
-			     .skip = s->placed };
+	struct rows rows = { .source = s, .all = traffic_http_rows(s->kernel) };
 
 	while (next_row(&rows) >= 0) {
-		want(&s->peers, rows.row.key.source);
-		want(&s->peers, rows.row.key.destination);
-		want(&s->clusters, rows.row.key.cluster);
+		want(&s->wanted_peers, &s->question.peers, rows.row.key.source);
+		want(&s->wanted_peers, &s->question.peers, rows.row.key.destination);
+		want(&s->wanted_clusters, &s->question.clusters, rows.row.key.cluster);
 	}
-}
-
-/* A row whose names are not known comes the next time. 0 or -ENOMEM. */
-static int place_row(struct metrics_source *s, int i, const struct http_traffic *row)
-{
-	const struct http_traffic_key *key = &row->key;
-	struct traffic_texts texts;
-	struct traffic t;
-	int r;
-
-	if (!is_known(&s->peers, key->source) || !is_known(&s->peers, key->destination) ||
-	    !is_known(&s->clusters, key->cluster))
-		return 0;
-	traffic_of_http(row, name_of(&s->peers, key->source), name_of(&s->peers, key->destination),
-			name_of(&s->clusters, key->cluster), &texts, &t);
-	r = metrics_series_place(&s->series, &t, &s->http[i]);
-	s->placed[i] = !r;
-	return r;
-}
-
-static int place_rows(struct metrics_source *s)
-{
-	struct rows rows = { .kernel = s->kernel,
-			     .all = traffic_http_rows(s->kernel),
-			     .skip = s->placed };
-	int r = 0;
-
-	for (int i; !r && (i = next_row(&rows)) >= 0;)
-		r = place_row(s, i, &rows.row);
-	return r;
-}
-
-static int place_sums(struct metrics_source *s, const struct metrics_told *told)
-{
-	int r = 0;
-
-	if (told->sum_count > s->tcp_room) {
-		size_t room = 2 * told->sum_count;
-		struct metrics_places *more = realloc(s->tcp, room * sizeof(*more));
-
-		if (!more)
-			return -ENOMEM;
-		s->tcp = more;
-		s->tcp_room = room;
-	}
-	while (!r && s->tcp_count < told->sum_count) {
-		struct traffic_texts texts;
-		struct traffic t;
-
-		traffic_of_tcp(&told->sums[s->tcp_count], &texts, &t);
-		r = metrics_series_place(&s->series, &t, &s->tcp[s->tcp_count]);
-		s->tcp_count += !r;
-	}
-	return r;
 }
 
 static void add_row(struct metrics_numbers *n, const struct metrics_places *places,
@@ -175,24 +119,221 @@ static void add_row(struct metrics_numbers *n, const struct metrics_places *plac
 	metrics_numbers_add_tcp(n, places, t.tcp);
 }
 
-/* The count of rows in use. */
-static size_t add_numbers(const struct metrics_source *s, const struct metrics_told *told,
-			  struct metrics_numbers *n)
+/* 0 or -ENOMEM. */
+static int leave_row(struct metrics_source *s, struct placed_row *p)
 {
-	struct rows rows = { .kernel = s->kernel, .all = traffic_http_rows(s->kernel) };
+	struct traffic_texts texts;
+	struct traffic t;
+	int r;
 
-	for (int i; (i = next_row(&rows)) >= 0;)
-		if (s->placed[i])
-			add_row(n, &s->http[i], &rows.row);
-	for (size_t i = 0; i < s->tcp_count && i < told->sum_count; i++)
-		metrics_numbers_add_tcp(n, &s->tcp[i], &told->sums[i].count);
-	return rows.next;
+	if (!p->last.key.is_tcp) {
+		r = metrics_series_leave_http(&s->series, &p->at, &p->last);
+	} else {
+		traffic_of_http(&p->last, NULL, NULL, NULL, &texts, &t);
+		r = metrics_series_leave_tcp(&s->series, &p->at, t.tcp);
+	}
+	if (r)
+		return r;
+	p->is = false;
+	s->left = true;
+	return 0;
+}
+
+/* Those that are others' now. 0 or -ENOMEM. */
+static int leave_rows(struct metrics_source *s)
+{
+	const struct http_traffic *all = traffic_http_rows(s->kernel);
+	int r = 0;
+
+	for (__u32 i = 1; !r && i < s->row_count; i++)
+		if (s->rows[i].is && !is_placed(&s->rows[i], &all[i], i))
+			r = leave_row(s, &s->rows[i]);
+	return r;
+}
+
+/* A row whose names are not known comes the next time. 0 or -ENOMEM. */
+static int place_row(struct metrics_source *s, struct metrics_told *told, int i,
+		     const struct http_traffic *row)
+{
+	const struct http_traffic_key *key = &row->key;
+	const char *source, *destination, *cluster;
+	struct placed_row *p = &s->rows[i];
+	struct traffic_texts texts;
+	struct traffic t;
+	int r;
+
+	if (!metrics_name(&told->peers, key->source, &source) ||
+	    !metrics_name(&told->peers, key->destination, &destination) ||
+	    !metrics_name(&told->clusters, key->cluster, &cluster))
+		return 0;
+	traffic_of_http(row, source, destination, cluster, &texts, &t);
+	r = metrics_series_place(&s->series, &t, &p->at);
+	if (r)
+		return r;
+	p->is = true;
+	if ((__u32)i >= s->row_count)
+		s->row_count = (__u32)i + 1;
+	p->epoch = row->epoch;
+	p->last = *row;
+	return 0;
+}
+
+static int place_rows(struct metrics_source *s, struct metrics_told *told)
+{
+	struct rows rows = { .source = s, .all = traffic_http_rows(s->kernel) };
+	int r = leave_rows(s);
+
+	for (int i; !r && (i = next_row(&rows)) >= 0;)
+		if (!s->rows[i].is)
+			r = place_row(s, told, i, &rows.row);
+	return r;
+}
+
+/* ---- what connections have counted ---- */
+
+static int leave_sum(struct metrics_source *s, const struct placed_sum *p)
+{
+	s->left = true;
+	return metrics_series_leave_tcp(&s->series, &p->at, &p->last);
+}
+
+/* Both are in the order of serials; what is not told of any more has gone. 0 or -ENOMEM. */
+static int follow_sums(struct metrics_source *s, const struct metrics_told *told)
+{
+	size_t left = 0, at = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < s->sums.count; i++) {
+		struct placed_sum *p = &s->sums.items[i];
+
+		while (at < told->sum_count && told->sums[at].serial < p->serial)
+			at++;
+		if (at < told->sum_count && told->sums[at].serial == p->serial)
+			p->last = told->sums[at].count;
+		else if (!r && !(r = leave_sum(s, p)))
+			continue;
+		s->sums.items[left++] = *p;
+	}
+	s->sums.count = left;
+	return r;
+}
+
+/* 1: its names are not known. 0 or -ENOMEM. */
+static int place_sum(struct metrics_source *s, struct metrics_told *told, const struct tcp_sum *sum)
+{
+	const char *source, *destination, *cluster;
+	struct metrics_places places;
+	struct placed_sum *p;
+	struct traffic_texts texts;
+	struct traffic t;
+	int r;
+
+	if (!metrics_name(&told->peers, sum->who.source, &source) ||
+	    !metrics_name(&told->peers, sum->who.destination, &destination) ||
+	    !metrics_name(&told->clusters, sum->who.cluster, &cluster))
+		return 1;
+	traffic_of_tcp(sum, source, destination, cluster, &texts, &t);
+	r = metrics_series_place(&s->series, &t, &places);
+	p = r ? NULL : table_push(&s->sums);
+	if (!p)
+		return -ENOMEM;
+	*p = (struct placed_sum){ sum->serial, places, sum->count };
+	s->question.sums_known = sum->serial;
+	return 0;
+}
+
+static int place_sums(struct metrics_source *s, struct metrics_told *told)
+{
+	int r = 0;
+
+	if (!told->has_sums)
+		return 0;
+	r = follow_sums(s, told);
+	for (size_t i = 0; !r && i < told->sum_count; i++)
+		if (told->sums[i].serial > s->question.sums_known)
+			r = place_sum(s, told, &told->sums[i]);
+	return r < 0 ? r : 0;
+}
+
+/* ---- numbers ---- */
+
+/* A row that has just become another's counts as it was told last. */
+static void read_row(const struct http_traffic *all, __u32 i, struct placed_row *p)
+{
+	struct http_traffic row;
+	bool end;
+
+	if (traffic_http_read(all, i, &row, &end) && row.epoch == p->epoch)
+		p->last = row;
+}
+
+/* The count of rows in use. */
+static size_t add_numbers(struct metrics_source *s, struct metrics_numbers *n)
+{
+	const struct http_traffic *all = traffic_http_rows(s->kernel);
+	size_t used = 0;
+
+	for (__u32 i = 0; traffic_http_reach(s->kernel, i); i++) {
+		struct placed_row *p = &s->rows[i];
+		__u32 taken = __atomic_load_n(&all[i].taken, __ATOMIC_ACQUIRE);
+
+		if (i && taken == TRAFFIC_FREE)
+			break;
+		used += taken != TRAFFIC_FREE_AGAIN;
+		if (!p->is)
+			continue;
+		read_row(all, i, p);
+		add_row(n, &p->at, &p->last);
+	}
+	for (size_t i = 0; i < s->sums.count; i++)
+		metrics_numbers_add_tcp(n, &s->sums.items[i].at, &s->sums.items[i].last);
+	return used;
+}
+
+/* ---- series that nothing counts in any more ---- */
+
+static void each_places(struct metrics_source *s, struct metrics_moves *m,
+			void (*each)(struct metrics_moves *m, struct metrics_places *places,
+				     bool http))
+{
+	for (size_t i = 0; i < s->row_count; i++)
+		if (s->rows[i].is)
+			each(m, &s->rows[i].at, !s->rows[i].last.key.is_tcp);
+	for (size_t i = 0; i < s->sums.count; i++)
+		each(m, &s->sums.items[i].at, false);
+}
+
+static void use(struct metrics_moves *m, struct metrics_places *places, bool http)
+{
+	metrics_moves_use(m, places, http);
+}
+
+static void apply(struct metrics_moves *m, struct metrics_places *places, bool http)
+{
+	metrics_moves_apply(m, places, http);
+}
+
+/* Not while an answer is being sent: the next one will do it. 0 or -ENOMEM. */
+static int drop_series(struct metrics_source *s)
+{
+	struct metrics_moves moves;
+	int r = s->left && !s->answers ? metrics_moves_new(&moves, &s->series) : 1;
+
+	if (r)
+		return r < 0 ? r : 0;
+	each_places(s, &moves, use);
+	metrics_series_drop(&s->series, &moves);
+	each_places(s, &moves, apply);
+	metrics_moves_free(&moves);
+	s->left = false;
+	return 0;
 }
 
 /* ---- an answer ---- */
 
 struct metrics_scrape {
 	struct metrics_source *source;
+	bool counted; /* among its answers */
 	enum metrics_format format;
 	struct metrics_numbers numbers;
 	struct metrics_samples samples;
@@ -237,24 +378,23 @@ static int look_at_maps(struct metrics_source *s, size_t rows)
 
 static int gather(struct metrics_source *s, struct metrics_scrape *a)
 {
-	const struct metrics_told *told;
+	struct metrics_told *told;
 	size_t rows;
 	int r;
 
 	want_names(s);
-	s->self.late += !metrics_ask(s->exchange, &s->peers.wanted, &s->clusters.wanted, &told);
-	mark_unknown(&s->peers);
-	mark_unknown(&s->clusters);
-	learn(&s->peers, &told->peers);
-	learn(&s->clusters, &told->clusters);
-	r = place_rows(s);
+	s->self.late += !metrics_ask(s->exchange, &s->question, &told);
+	want_nothing(s);
+	r = place_rows(s, told);
 	if (!r)
 		r = place_sums(s, told);
+	if (!r)
+		r = drop_series(s);
 	if (!r)
 		r = metrics_numbers_new(&a->numbers, &s->series);
 	if (r)
 		return r;
-	rows = add_numbers(s, told, &a->numbers);
+	rows = add_numbers(s, &a->numbers);
 	r = look_at_maps(s, rows);
 	if (!r)
 		r = add_samples(&a->samples, &told->samples);
@@ -280,6 +420,8 @@ int metrics_scrape_new(struct metrics_source *s, enum metrics_format format, boo
 	a->format = format;
 	s->self.scrapes++;
 	r = gather(s, a);
+	s->answers++;
+	a->counted = true;
 	s->self.folded = s->series.folded;
 	s->self.series = s->series.made;
 	if (!r)
@@ -298,6 +440,7 @@ void metrics_scrape_free(struct metrics_scrape *a)
 {
 	if (!a)
 		return;
+	a->source->answers -= a->counted;
 	metrics_gzip_free(&a->packer);
 	metrics_numbers_free(&a->numbers);
 	metrics_samples_free(&a->samples);
@@ -423,23 +566,17 @@ ssize_t metrics_scrape_read(struct metrics_scrape *a, char *out, size_t max)
 
 /* ---- what answers have in common ---- */
 
-DEFINE_CLEANUP(struct metrics_source *, metrics_source_free);
-
 struct metrics_source *metrics_source_new(struct kernel *kernel, struct metrics_exchange *x,
 					  size_t series_max)
 {
-	_cleanup_(metrics_source_freep) struct metrics_source *s = calloc(1, sizeof(*s));
+	struct metrics_source *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
 	s->kernel = kernel;
 	s->exchange = x;
 	metrics_series_init(&s->series, series_max);
-	s->peers.count = TRAFFIC_PEERS_MAX;
-	s->clusters.count = CLUSTER_IDS_MAX;
-	s->peers.at = calloc(s->peers.count, sizeof(*s->peers.at));
-	s->clusters.at = calloc(s->clusters.count, sizeof(*s->clusters.at));
-	return s->peers.at && s->clusters.at ? TAKE_PTR(s) : NULL;
+	return s;
 }
 
 void metrics_source_free(struct metrics_source *s)
@@ -448,8 +585,9 @@ void metrics_source_free(struct metrics_source *s)
 		return;
 	metrics_series_free(&s->series);
 	metrics_samples_free(&s->maps);
-	free(s->peers.at);
-	free(s->clusters.at);
-	free(s->tcp);
+	want_nothing(s);
+	free(s->question.peers.list.items);
+	free(s->question.clusters.list.items);
+	free(s->sums.items);
 	free(s);
 }

@@ -122,6 +122,7 @@ static void set_free(struct metrics_set *set)
 	for (size_t i = 0; i < set->count; i++)
 		free(set->labels[i]);
 	free(set->labels);
+	free(set->folded);
 	bytemap_free(&set->by_labels);
 }
 
@@ -131,25 +132,37 @@ static unsigned set_find(struct metrics_set *set, const struct buffer *labels)
 	return (unsigned)(uintptr_t)bytemap_get(&set->by_labels, labels->bytes, labels->size);
 }
 
-static int set_add(struct metrics_set *set, const struct buffer *labels, unsigned *at)
+static int set_grow(struct metrics_set *set)
 {
 	size_t room = set->room ? 2 * set->room : 64;
+	char **labels;
+	bool *folded;
+
+	if (set->count < set->room)
+		return 0;
+	labels = realloc(set->labels, room * sizeof(*labels));
+	if (!labels)
+		return -ENOMEM;
+	set->labels = labels;
+	folded = realloc(set->folded, room * sizeof(*folded));
+	if (!folded)
+		return -ENOMEM;
+	set->folded = folded;
+	set->room = room;
+	return 0;
+}
+
+static int set_add(struct metrics_set *set, const struct buffer *labels, bool folded, unsigned *at)
+{
 	_cleanup_free_ char *copy = strdup(labels->bytes);
 	void **slot;
 
-	if (!copy)
+	if (!copy || set_grow(set))
 		return -ENOMEM;
-	if (set->count == set->room) {
-		char **more = realloc(set->labels, room * sizeof(*more));
-
-		if (!more)
-			return -ENOMEM;
-		set->labels = more;
-		set->room = room;
-	}
 	slot = bytemap_at(&set->by_labels, copy, labels->size);
 	if (!slot)
 		return -ENOMEM;
+	set->folded[set->count] = folded;
 	set->labels[set->count++] = TAKE_PTR(copy);
 	*at = (unsigned)set->count;
 	*slot = (void *)(uintptr_t)*at;
@@ -204,7 +217,7 @@ static int place(struct metrics_series *s, const char *reporter, const struct tr
 	if (*at)
 		return 0;
 	if (s->made + lines <= s->max) {
-		r = set_add(set, &labels, at);
+		r = set_add(set, &labels, false, at);
 		s->made += r ? 0 : lines;
 		return r;
 	}
@@ -214,7 +227,7 @@ static int place(struct metrics_series *s, const char *reporter, const struct tr
 	if (r)
 		return r;
 	*at = set_find(set, &labels);
-	return *at ? 0 : set_add(set, &labels, at);
+	return *at ? 0 : set_add(set, &labels, true, at);
 }
 
 int metrics_series_place(struct metrics_series *s, const struct traffic *t,
@@ -237,13 +250,100 @@ void metrics_series_init(struct metrics_series *s, size_t max)
 	*s = (struct metrics_series){ .max = max };
 }
 
-void metrics_series_free(struct metrics_series *s)
+static void forget_folded(struct metrics_series *s)
 {
 	for (size_t i = 0; i < s->folded_labels.count; i++)
 		free(s->folded_labels.entries[i].value);
 	bytemap_free(&s->folded_labels);
+}
+
+void metrics_series_free(struct metrics_series *s)
+{
+	forget_folded(s);
 	set_free(&s->http);
 	set_free(&s->tcp);
+	metrics_numbers_free(&s->past);
+}
+
+/* ---- series that go ---- */
+
+int metrics_moves_new(struct metrics_moves *m, const struct metrics_series *s)
+{
+	struct metrics_moves fresh = { calloc(s->http.count + 1, sizeof(*fresh.http)),
+				       calloc(s->tcp.count + 1, sizeof(*fresh.tcp)) };
+
+	*m = fresh;
+	if (fresh.http && fresh.tcp)
+		return 0;
+	metrics_moves_free(m);
+	return -ENOMEM;
+}
+
+void metrics_moves_free(struct metrics_moves *m)
+{
+	free(m->http);
+	free(m->tcp);
+	*m = (struct metrics_moves){ 0 };
+}
+
+void metrics_moves_use(struct metrics_moves *m, const struct metrics_places *places, bool http)
+{
+	unsigned *moves = http ? m->http : m->tcp;
+
+	for (int i = 0; i < METRICS_REPORTERS; i++)
+		moves[places->at[i]] = 1;
+}
+
+void metrics_moves_apply(const struct metrics_moves *m, struct metrics_places *places, bool http)
+{
+	const unsigned *moves = http ? m->http : m->tcp;
+
+	for (int i = 0; i < METRICS_REPORTERS; i++)
+		places->at[i] = moves[places->at[i]];
+}
+
+/* `numbers`: `count` of `size` bytes, which move along. The lines of series that go, which were not
+ * folded. */
+static size_t set_drop(struct metrics_set *set, unsigned *moves, char *numbers, size_t count,
+		       size_t size, size_t lines)
+{
+	size_t left = 0, dropped = 0;
+
+	bytemap_clear(&set->by_labels);
+	for (size_t i = 0; i < set->count; i++) {
+		if (!moves[i + 1]) {
+			dropped += set->folded[i] ? 0 : lines;
+			free(set->labels[i]);
+			continue;
+		}
+		set->labels[left] = set->labels[i];
+		set->folded[left] = set->folded[i];
+		if (i < count)
+			memmove(numbers + left * size, numbers + i * size, size);
+		else if (left < count)
+			memset(numbers + left * size, 0, size);
+		moves[i + 1] = (unsigned)++left;
+		*bytemap_at(&set->by_labels, set->labels[left - 1], strlen(set->labels[left - 1])) =
+			(void *)(uintptr_t)left;
+	}
+	set->count = left;
+	moves[0] = 0;
+	return dropped;
+}
+
+void metrics_series_drop(struct metrics_series *s, struct metrics_moves *m)
+{
+	struct metrics_numbers *past = &s->past;
+
+	s->made -= set_drop(&s->http, m->http, (char *)past->http, past->http_count,
+			    sizeof(*past->http), HTTP_LINES);
+	s->made -= set_drop(&s->tcp, m->tcp, (char *)past->tcp, past->tcp_count, sizeof(*past->tcp),
+			    TCP_LINES);
+	if (past->http_count > s->http.count)
+		past->http_count = s->http.count;
+	if (past->tcp_count > s->tcp.count)
+		past->tcp_count = s->tcp.count;
+	forget_folded(s); /* they are counted again when they come again */
 }
 
 /* ---- numbers ---- */
@@ -251,6 +351,7 @@ void metrics_series_free(struct metrics_series *s)
 int metrics_numbers_new(struct metrics_numbers *n, const struct metrics_series *s)
 {
 	struct metrics_numbers fresh = { .http_count = s->http.count, .tcp_count = s->tcp.count };
+	const struct metrics_numbers *past = &s->past;
 
 	fresh.http = calloc(fresh.http_count + 1, sizeof(*fresh.http));
 	fresh.tcp = calloc(fresh.tcp_count + 1, sizeof(*fresh.tcp));
@@ -258,8 +359,48 @@ int metrics_numbers_new(struct metrics_numbers *n, const struct metrics_series *
 		metrics_numbers_free(&fresh);
 		return -ENOMEM;
 	}
+	if (past->http_count)
+		memcpy(fresh.http, past->http, past->http_count * sizeof(*past->http));
+	if (past->tcp_count)
+		memcpy(fresh.tcp, past->tcp, past->tcp_count * sizeof(*past->tcp));
 	*n = fresh;
 	return 0;
+}
+
+/* The past gets numbers of all series. */
+static int past_grow(struct metrics_series *s)
+{
+	struct metrics_numbers more;
+	int r;
+
+	if (s->past.http_count == s->http.count && s->past.tcp_count == s->tcp.count)
+		return 0;
+	r = metrics_numbers_new(&more, s);
+	if (r)
+		return r;
+	metrics_numbers_free(&s->past);
+	s->past = more;
+	return 0;
+}
+
+int metrics_series_leave_http(struct metrics_series *s, const struct metrics_places *places,
+			      const struct http_traffic *row)
+{
+	int r = past_grow(s);
+
+	if (!r)
+		metrics_numbers_add_http(&s->past, places, row);
+	return r;
+}
+
+int metrics_series_leave_tcp(struct metrics_series *s, const struct metrics_places *places,
+			     const struct tcp_traffic *row)
+{
+	int r = past_grow(s);
+
+	if (!r)
+		metrics_numbers_add_tcp(&s->past, places, row);
+	return r;
 }
 
 void metrics_numbers_free(struct metrics_numbers *n)

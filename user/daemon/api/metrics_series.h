@@ -3,9 +3,10 @@
 #define WEFT_DAEMON_API_METRICS_SERIES_H
 /*
  * Istio's standard metrics of the rows of traffic: what has equal labels is one, for each reporter
- * of its own. A row that has got its series has it for good; once there are as many series as there
- * may be, new rows go to ones that say "unknown" and what the response was, and stay there: so no
- * counter ever becomes less.
+ * of its own. A row that has got its series has it as long as it is that row; once there are as
+ * many series as there may be, new rows go to ones that say "unknown" and what the response was,
+ * and stay there. What a row has counted that is another's now stays in its series until the last
+ * row of that goes: so a counter never becomes less, but may go, and begin at 0 when it comes back.
  */
 #include "daemon/api/metrics_text.h"
 #include "daemon/datapath/traffic.h"
@@ -20,8 +21,16 @@ struct metrics_places {
 
 struct metrics_set {
 	char **labels; /* of each, between the brackets; owned */
+	bool *folded;  /* of each whether it is of what found no series of its own */
 	size_t count, room;
 	struct bytemap by_labels; /* -> index + 1 */
+};
+
+/* The numbers of all series at one time. Zero-initialise. */
+struct metrics_numbers {
+	struct http_traffic *http; /* of each of s->http; the key is not in use */
+	struct tcp_traffic *tcp;
+	size_t http_count, tcp_count;
 };
 
 struct metrics_series {
@@ -30,6 +39,7 @@ struct metrics_series {
 	uint64_t folded; /* labels that were folded */
 	struct bytemap folded_labels; /* them; owned */
 	struct metrics_set http, tcp;
+	struct metrics_numbers past; /* of rows that are others' now; of as many series as it has */
 };
 
 void metrics_series_init(struct metrics_series *s, size_t max);
@@ -39,14 +49,29 @@ void metrics_series_free(struct metrics_series *s);
 int metrics_series_place(struct metrics_series *s, const struct traffic *t,
 			 struct metrics_places *out);
 
-/* The numbers of all series at one time. Zero-initialise. */
-struct metrics_numbers {
-	struct http_traffic *http; /* of each of s->http; the key is not in use */
-	struct tcp_traffic *tcp;
-	size_t http_count, tcp_count;
-};
+/* A row that counted there has become another's: what it had counted, as it was told last, stays. 0
+ * or -ENOMEM. */
+int metrics_series_leave_http(struct metrics_series *s, const struct metrics_places *places,
+			      const struct http_traffic *row);
+int metrics_series_leave_tcp(struct metrics_series *s, const struct metrics_places *places,
+			     const struct tcp_traffic *row);
 
-/* Zeros for all series that there are. 0 or -ENOMEM. */
+/* Places of before and after: [index + 1] -> index + 1, or 0 for what has gone. */
+struct metrics_moves {
+	unsigned *http, *tcp;
+};
+/* Moves that leave nothing where it is, for marking what is in use: any number but 0. 0 or
+ * -ENOMEM. */
+int metrics_moves_new(struct metrics_moves *m, const struct metrics_series *s);
+void metrics_moves_free(struct metrics_moves *m);
+void metrics_moves_use(struct metrics_moves *m, const struct metrics_places *places, bool http);
+void metrics_moves_apply(const struct metrics_moves *m, struct metrics_places *places, bool http);
+/* Drops the series that are not in use, and says in `m` where the others are now. Numbers that were
+ * made before are not of these series any more. */
+void metrics_series_drop(struct metrics_series *s, struct metrics_moves *m);
+
+/* Of all series that there are, with nothing but what rows had counted that are others' now. 0 or
+ * -ENOMEM. */
 int metrics_numbers_new(struct metrics_numbers *n, const struct metrics_series *s);
 void metrics_numbers_free(struct metrics_numbers *n);
 void metrics_numbers_add_http(struct metrics_numbers *n, const struct metrics_places *places,

@@ -441,7 +441,7 @@ static int map_limits(struct loader *l)
 
 static int map_traffic(struct loader *l)
 {
-	int r = row_map_open(&l->http_traffic, l->map[MAP_HTTP_TRAFFIC], PROT_READ,
+	int r = row_map_open(&l->http_traffic, l->map[MAP_HTTP_TRAFFIC], PROT_READ | PROT_WRITE,
 			     sizeof(struct http_traffic), TRAFFIC_HTTP_ROWS);
 
 	return r ? log_err(r, "map the map http_traffic into memory") : 0;

@@ -120,7 +120,7 @@ struct loader_options {
 
 /* `dir` is a directory on a bpffs. Logs. */
 int loader_open(struct loader *l, const char *dir, const struct loader_options *o);
-/* Makes row `i` of `http_traffic` and those in front of it readable. For any thread. False: there
+/* Makes row `i` of `http_traffic` and those in front of it usable. For any thread. False: there
  * is no such row, or it can't be mapped. */
 bool loader_reach_traffic(struct loader *l, __u32 i);
 /* Loads PROG_FROM_TUNNEL and PROG_TO_TUNNEL, once, with the maps that the others have: they are for

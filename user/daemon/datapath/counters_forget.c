@@ -115,8 +115,8 @@ static int use_dests(struct ids *used, const struct tables *t)
 	return r;
 }
 
-/* Rows of traffic are never given to other clusters, nor may their ids be: they outlive names. Read
- * from memory that weft-proxy writes. */
+/* Ids of clusters that rows of traffic have are not given to others: rows outlive names. Read from
+ * memory that weft-proxy writes. */
 static int use_traffic(struct ids *used, struct loader *l)
 {
 	const struct http_traffic *rows = (const struct http_traffic *)l->http_traffic.bytes;
@@ -128,7 +128,8 @@ static int use_traffic(struct ids *used, struct loader *l)
 
 		if (i && taken == TRAFFIC_FREE)
 			break;
-		if (taken == TRAFFIC_TAKEN && cluster && cluster < CLUSTER_IDS_MAX)
+		if ((taken == TRAFFIC_TAKEN || taken == TRAFFIC_LEAVING) && cluster &&
+		    cluster < CLUSTER_IDS_MAX)
 			r = ids_add(used, cluster);
 	}
 	return r;

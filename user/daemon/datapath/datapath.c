@@ -163,6 +163,8 @@ static int open_parts(struct kernel *k, const struct kernel_options *o)
 	if (!r)
 		r = tcp_rows_open(k);
 	if (!r)
+		r = traffic_keep_open(k);
+	if (!r)
 		r = sweep_open(k);
 	if (!r)
 		r = open_node(k, o);
@@ -234,6 +236,7 @@ void kernel_close(struct kernel *k)
 	node_close(k->node);
 	sweep_free(&k->sweep);
 	tcp_rows_free(&k->tcp_rows);
+	traffic_keep_free(&k->traffic_keep);
 	published_free(&k->published);
 	protect_free(&k->protect);
 	authz_close(&k->authz);

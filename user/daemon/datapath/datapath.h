@@ -62,7 +62,8 @@ void kernel_close(struct kernel *k);
  * namespace. */
 int kernel_detach(const char *bpffs, bool shared);
 
-/* The names and ids found in the pinned counter maps. */
+/* The names and ids found in the pinned counter maps. The registry is borrowed until
+ * kernel_close(): names of peers are forgotten there. */
 int kernel_adopt(struct kernel *k, struct registry *registry);
 /* Writes down who the peers are that have been given ids since: before any id is told to
  * weft-proxy. Logs what can't be written. */

@@ -16,6 +16,7 @@
 #include "daemon/datapath/sweep.h"
 #include "daemon/datapath/tcp_ledger.h"
 #include "daemon/datapath/tcp_rows.h"
+#include "daemon/datapath/traffic_keep.h"
 
 struct kernel {
 	char *dir;
@@ -31,6 +32,8 @@ struct kernel {
 	struct protect protect;
 	struct authz_live authz;
 	struct tcp_ledger ledger;
+	struct traffic_keep traffic_keep;
+	struct registry *registry; /* borrowed, from kernel_adopt() on; NULL: not yet */
 	enum enrol_mode enrol;
 	__u32 peers_named; /* ids of peers up to this one are in `traffic_peers` */
 	char release[72];  /* uname -r */

@@ -158,6 +158,7 @@ static void on_timer(void *arg, uint32_t events)
 	}
 	(void)sweep_run(k);
 	tcp_rows_keep(k);
+	traffic_keep(k);
 	(void)arm(&k->sweep);
 	publish_tidy(&k->published, &k->loader);
 }

@@ -4,25 +4,35 @@
 /*
  * What connections have counted, by who they were of. A row of `tcp_traffic` is of addresses, which
  * go from one pod to another, and is gone some time after its pod: what it has counted since it was
- * looked at last is put down to the workloads that have its addresses now, and stays there.
+ * looked at last is put down to the workloads that have its addresses now, and stays there. An
+ * address that nobody has any more is still that of the pod that had it, and connections that were
+ * open when another pod got it end as those of the one before.
+ *
+ * Who a row that is found at the start was of is not known: it counts from then on, and as opened
+ * the connections that are open then.
  */
 #include <linux/types.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "lib/base/bytemap.h"
+#include "lib/base/id_set.h"
 #include "weft/traffic.h"
 
-/* Names are borrowed for as long as the ledger lives: equal ones are one pointer. */
-struct tcp_names {
-	const char *source, *destination; /* peers (lib/mesh/peer.h); NULL: not known */
-	const char *cluster;		  /* NULL: not known */
+enum { TCP_SUMS_MAX = 16384 }; /* the one for what found no sum aside */
+
+/* It is a hash key without holes. */
+struct tcp_who {
+	__u32 source, destination; /* peers; 0: not known */
+	__u32 cluster;		   /* 0: not known */
+	__u32 reporters;	   /* bits of enum traffic_reporters */
 };
 
 struct tcp_sum {
-	struct tcp_names names;
-	/* Bits of enum traffic_reporters; of equal names they may differ. */
-	uint64_t reporters;
+	struct tcp_who who;
+	uint64_t serial;     /* above that of all sums before: one that goes never comes back */
+	uint64_t changed_ms; /* when anything was put down last, of clock_ms() */
 	struct tcp_traffic count;
 };
 
@@ -30,20 +40,25 @@ struct ledger_row;
 
 /* Zero-initialise. */
 struct tcp_ledger {
-	struct bytemap rows;	 /* struct tcp_traffic_key -> struct ledger_row */
-	struct bytemap by_names; /* what leads a struct tcp_sum -> its index + 1 */
-	struct tcp_sum **sums;
-	size_t count, room;
+	struct bytemap rows;	/* struct tcp_traffic_key -> struct ledger_row */
+	struct bytemap by_who;	/* struct tcp_who -> struct tcp_sum */
 	struct tcp_sum *listed; /* all of them in one piece, as tcp_ledger_list() gives them */
-	uint64_t round;		/* of updates */
-	size_t gone;		/* rows that were not there in the last one */
+	size_t room;		/* of that */
+	size_t listed_count;
+	uint64_t serial; /* of the sum that came last */
+	uint64_t round;	 /* of updates */
+	uint64_t now_ms; /* of that round */
+	size_t gone;	 /* rows that were not there in the last one */
 };
 
-/* Who a row is of: fills in *names, and returns the reporters. */
-typedef uint64_t (*tcp_name_fn)(void *arg, const struct tcp_traffic_key *key,
-				struct tcp_names *names);
+/* Who a row is of. */
+typedef struct tcp_who (*tcp_name_fn)(void *arg, const struct tcp_traffic_key *key);
 
-void tcp_ledger_begin(struct tcp_ledger *l);
+/* A row that is there at the start: what is open is as if it opened then, and nothing else was. 0
+ * or -ENOMEM. */
+int tcp_ledger_found(struct tcp_ledger *l, const struct tcp_traffic_key *key,
+		     const struct tcp_traffic *now);
+void tcp_ledger_begin(struct tcp_ledger *l, uint64_t now_ms);
 /* A row as it is now. name() is only asked where it has counted anything since, and either it is
  * new or `version` is not the one of last time. 0 or -ENOMEM. */
 int tcp_ledger_take(struct tcp_ledger *l, const struct tcp_traffic_key *key,
@@ -53,8 +68,18 @@ int tcp_ledger_take(struct tcp_ledger *l, const struct tcp_traffic_key *key,
 int tcp_ledger_end(struct tcp_ledger *l);
 /* Rows of the last round. */
 size_t tcp_ledger_rows(const struct tcp_ledger *l);
-/* What has been put down, in the order in which it came up. Valid until the next round. */
+/* What has been put down, in the order of serials. Valid until the next call of another function
+ * than this one. */
 const struct tcp_sum *tcp_ledger_list(const struct tcp_ledger *l, size_t *count);
+/*
+ * Forgets sums: those to which nothing has been put down for IDLE_GONE_MS (idle.h), of which no
+ * connection is open and one of whose peers is gone; and where there are too many those that have
+ * been idle for longest, IDLE_SHORT_MS at least. 0 or -ENOMEM.
+ */
+int tcp_ledger_forget(struct tcp_ledger *l, uint64_t now_ms, bool (*is_gone)(void *arg, __u32 peer),
+		      void *arg);
+/* Adds the peers of all sums. 0 or -ENOMEM. */
+int tcp_ledger_peers(const struct tcp_ledger *l, struct ids *out);
 void tcp_ledger_free(struct tcp_ledger *l);
 
 #endif

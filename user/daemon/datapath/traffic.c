@@ -8,6 +8,7 @@
 #include "daemon/bpf/map_batch.h"
 #include "daemon/datapath/datapath_priv.h"
 #include "lib/base/addr.h"
+#include "lib/base/clock.h"
 #include "lib/base/json_io.h"
 #include "lib/base/text.h"
 
@@ -73,13 +74,14 @@ void traffic_of_http(const struct http_traffic *row, const char *source, const c
 	out->tcp = &texts->tcp;
 }
 
-void traffic_of_tcp(const struct tcp_sum *sum, struct traffic_texts *texts, struct traffic *out)
+void traffic_of_tcp(const struct tcp_sum *sum, const char *source, const char *destination,
+		    const char *cluster, struct traffic_texts *texts, struct traffic *out)
 {
-	tell_names(texts, sum->names.source, sum->names.destination, sum->names.cluster, "", out);
+	tell_names(texts, source, destination, cluster, "", out);
 	out->protocol = "tcp";
 	out->by = "kernel";
 	out->flags = "-";
-	out->reporters = (unsigned)sum->reporters;
+	out->reporters = sum->who.reporters;
 	out->security = TRAFFIC_PLAIN;
 	out->tcp = &sum->count;
 }
@@ -115,9 +117,9 @@ static void check_key(struct http_traffic_key *key)
 		key->security = TRAFFIC_SECURITY_UNKNOWN;
 	if (!key->reporters)
 		key->reporters = TRAFFIC_SOURCE;
-	if (key->source >= TRAFFIC_PEERS_MAX)
+	if (key->source >= TRAFFIC_PEER_IDS_MAX)
 		key->source = 0;
-	if (key->destination >= TRAFFIC_PEERS_MAX)
+	if (key->destination >= TRAFFIC_PEER_IDS_MAX)
 		key->destination = 0;
 	if (key->cluster >= CLUSTER_IDS_MAX)
 		key->cluster = 0;
@@ -130,21 +132,45 @@ static bool has_counted(const struct http_traffic *row)
 	       __atomic_load_n(&row->closed, __ATOMIC_RELAXED);
 }
 
+static bool is_readable(const struct http_traffic *row)
+{
+	__u32 taken = __atomic_load_n(&row->taken, __ATOMIC_ACQUIRE);
+
+	return taken == TRAFFIC_TAKEN || taken == TRAFFIC_LEAVING;
+}
+
+/* False: it has become another's meanwhile. */
+static bool copy_row(const struct http_traffic *row, struct http_traffic *out)
+{
+	__u32 epoch = __atomic_load_n(&row->epoch, __ATOMIC_ACQUIRE);
+
+	if (!is_readable(row))
+		return false;
+	memcpy(out, row, sizeof(*out));
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	out->epoch = epoch;
+	return is_readable(row) && __atomic_load_n(&row->epoch, __ATOMIC_RELAXED) == epoch;
+}
+
 bool traffic_http_read(const struct http_traffic *rows, __u32 i, struct http_traffic *out,
 		       bool *end)
 {
 	const struct http_traffic *row = &rows[i];
 
 	*end = i && __atomic_load_n(&row->taken, __ATOMIC_ACQUIRE) == TRAFFIC_FREE;
-	if (*end || (i && row->taken != TRAFFIC_TAKEN) || !has_counted(row))
+	if (*end || !has_counted(row))
 		return false;
-	memcpy(out, row, sizeof(*out));
+	if (!i) {
+		memcpy(out, row, sizeof(*out));
+		out->epoch = 0; /* it counts something else there */
+		forget_key(out);
+		return true;
+	}
+	if (!copy_row(row, out))
+		return false;
 	out->host[sizeof(out->host) - 1] = '\0';
 	json_clean(out->host);
-	if (i)
-		check_key(&out->key);
-	else
-		forget_key(out);
+	check_key(&out->key);
 	return true;
 }
 
@@ -202,14 +228,14 @@ static const struct object *endpoint_pod(const struct traffic_walk *w, __u32 end
 	return addr_parse(text, &addr) ? NULL : w->pod_at(w->arg, &addr);
 }
 
-static const char *pod_peer(struct registry *r, const struct object *pod)
+static __u32 pod_peer(struct registry *r, const struct object *pod)
 {
-	return pod ? registry_name(r, REG_PEER, peer_id(r, pod)) : NULL;
+	return pod ? peer_id(r, pod) : 0;
 }
 
 /* A caller that is a pod of this node tells of it, and an endpoint that is any pod: no other weftd
  * counts what this one has steered. */
-static uint64_t name_tcp(void *arg, const struct tcp_traffic_key *key, struct tcp_names *names)
+static struct tcp_who name_tcp(void *arg, const struct tcp_traffic_key *key)
 {
 	static const struct addr none;
 	const struct traffic_walk *w = arg;
@@ -217,10 +243,11 @@ static uint64_t name_tcp(void *arg, const struct tcp_traffic_key *key, struct tc
 	const struct object *caller = from_pod ? w->pod_at(w->arg, &key->caller) : NULL;
 	const struct object *endpoint = endpoint_pod(w, key->endpoint);
 
-	names->source = pod_peer(w->registry, caller);
-	names->destination = pod_peer(w->registry, endpoint);
-	names->cluster = registry_name(w->registry, REG_CLUSTER, key->cluster);
-	return (from_pod || !endpoint ? TRAFFIC_SOURCE : 0) | (endpoint ? TRAFFIC_DESTINATION : 0);
+	return (struct tcp_who){ .source = pod_peer(w->registry, caller),
+				 .destination = pod_peer(w->registry, endpoint),
+				 .cluster = key->cluster,
+				 .reporters = (from_pod || !endpoint ? TRAFFIC_SOURCE : 0) |
+					      (endpoint ? TRAFFIC_DESTINATION : 0) };
 }
 
 static int take_tcp(void *arg, const void *key, const void *value)
@@ -235,7 +262,7 @@ int traffic_tcp_update(const struct traffic_walk *walk)
 	struct tcp_ledger *l = &walk->kernel->ledger;
 	int r;
 
-	tcp_ledger_begin(l);
+	tcp_ledger_begin(l, clock_ms());
 	r = map_walk(walk->kernel->loader.map[MAP_TCP_TRAFFIC], sizeof(struct tcp_traffic_key),
 		     sizeof(struct tcp_traffic), take_tcp, (void *)walk);
 	return r ? r : tcp_ledger_end(l);
@@ -251,10 +278,15 @@ static int each_tcp(struct walk *w)
 	size_t count;
 	int r = traffic_tcp_update(w->w);
 	const struct tcp_sum *sums = traffic_tcp(w->w->kernel, &count);
+	struct registry *names = w->w->registry;
 	struct traffic t;
 
 	for (size_t i = 0; !r && i < count; i++) {
-		traffic_of_tcp(&sums[i], &w->texts, &t);
+		const struct tcp_who *who = &sums[i].who;
+
+		traffic_of_tcp(&sums[i], registry_name(names, REG_PEER, who->source),
+			       registry_name(names, REG_PEER, who->destination),
+			       registry_name(names, REG_CLUSTER, who->cluster), &w->texts, &t);
 		r = w->each(w->arg, &t);
 	}
 	return r;

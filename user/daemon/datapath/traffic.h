@@ -39,9 +39,10 @@ struct traffic_walk {
 
 /*
  * Calls each() for every row that has counted anything. What the programs count of TCP comes once
- * for each caller, called one and cluster, with all that pods of the two have had: it never becomes
- * less while weftd runs. Several rows may have the same labels. A non-zero answer of each() ends
- * the walk and is returned; -errno.
+ * for each caller, called one and cluster, with all that pods of the two have had since weftd was
+ * started. What has not counted for long is not there any more, and begins at 0 should it count
+ * again (idle.h). Several rows may have the same labels. A non-zero answer of each() ends the walk
+ * and is returned; -errno.
  */
 int traffic_each(const struct traffic_walk *walk, int (*each)(void *arg, const struct traffic *t),
 		 void *arg);
@@ -50,17 +51,17 @@ int traffic_each(const struct traffic_walk *walk, int (*each)(void *arg, const s
 
 /* Puts down what has been counted of TCP since the last time. For the event loop. 0 or -errno. */
 int traffic_tcp_update(const struct traffic_walk *walk);
-/* What was put down. Valid until the next update; the names are the registry's and stay. */
+/* What was put down (tcp_ledger_list()). */
 const struct tcp_sum *traffic_tcp(const struct kernel *k, size_t *count);
 
-/* `http_traffic` as it is in memory: rows that weft-proxy goes on writing. For any thread, until
- * kernel_close(). */
+/* `http_traffic` as it is in memory: rows that weft-proxy and the event loop go on writing. For any
+ * thread, until kernel_close(). */
 const struct http_traffic *traffic_http_rows(const struct kernel *k);
 /* Whether the row may be read: there is one of that number, and it is in memory. Likewise. */
 bool traffic_http_reach(struct kernel *k, __u32 i);
 /* A row as it is at the moment, from what weft-proxy, which is not trusted, has there: its texts
- * end, and its key says nothing that is not defined. False: it has counted nothing. *end: nor have
- * those behind it. */
+ * end, and its key says nothing that is not defined. In another epoch it is another's; row 0 has
+ * none. False: it has counted nothing. *end: nor have those behind it. */
 bool traffic_http_read(const struct http_traffic *rows, __u32 i, struct http_traffic *out,
 		       bool *end);
 
@@ -76,6 +77,7 @@ struct traffic_texts {
  * where it isn't known. `out` refers to all of them. */
 void traffic_of_http(const struct http_traffic *row, const char *source, const char *destination,
 		     const char *cluster, struct traffic_texts *texts, struct traffic *out);
-void traffic_of_tcp(const struct tcp_sum *sum, struct traffic_texts *texts, struct traffic *out);
+void traffic_of_tcp(const struct tcp_sum *sum, const char *source, const char *destination,
+		    const char *cluster, struct traffic_texts *texts, struct traffic *out);
 
 #endif

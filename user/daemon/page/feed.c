@@ -44,6 +44,7 @@ struct row {
 	int edges[2]; /* or NONE */
 	uint64_t requests, in, out, opened, closed;
 	uint64_t buckets[TRAFFIC_BUCKETS];
+	uint64_t answer; /* the last one that had it */
 };
 
 struct feed {
@@ -57,6 +58,7 @@ struct feed {
 		  [FLAG_MAX]; /* names of struct sums.flags; the last is for all others */
 	double seconds[FEED_WINDOW];
 	unsigned turn; /* of the window, that counts now */
+	uint64_t answers;
 	bool begun;
 };
 
@@ -372,6 +374,7 @@ static int take_row(struct feed *f, const json_t *row)
 
 	if (!r)
 		return -ENOMEM;
+	r->answer = f->answers;
 	if (strcmp(json_get_text(row, "protocol", ""), "tcp") == 0)
 		count_tcp(r, row, &s, &open);
 	else
@@ -386,6 +389,23 @@ static int take_row(struct feed *f, const json_t *row)
 			sums_add(&e->turns[f->turn], &s);
 	}
 	return 0;
+}
+
+/* What is not told of any more begins at 0 should it come again. */
+static void forget_row(struct feed *f, struct row *r)
+{
+	for (size_t i = 0; i < 2; i++)
+		if (r->edges[i] != NONE)
+			f->edges[r->edges[i]]->open -= (int64_t)(r->opened - r->closed);
+	r->requests = r->in = r->out = r->opened = r->closed = 0;
+	memset(r->buckets, 0, sizeof(r->buckets));
+}
+
+static void forget_rows(struct feed *f)
+{
+	for (size_t i = 0; i < f->row_count; i++)
+		if (f->rows[i]->answer != f->answers)
+			forget_row(f, f->rows[i]);
 }
 
 /* ---- what is told ---- */
@@ -475,6 +495,7 @@ int feed_take(struct feed *f, const json_t *data, double seconds)
 	size_t i;
 	int r = 0;
 
+	f->answers++;
 	f->turn = (f->turn + 1) % FEED_WINDOW;
 	f->seconds[f->turn] = f->begun ? seconds : 0;
 	for (i = 0; i < f->edge_count; i++)
@@ -487,6 +508,7 @@ int feed_take(struct feed *f, const json_t *data, double seconds)
 		if (r)
 			return r;
 	}
+	forget_rows(f);
 	f->begun = true;
 	return tell_edges(f);
 }

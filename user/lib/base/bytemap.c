@@ -128,6 +128,13 @@ void **bytemap_at(struct bytemap *m, const void *key, size_t len)
 	return &m->entries[s->entry - 1].value;
 }
 
+void bytemap_clear(struct bytemap *m)
+{
+	if (m->size)
+		memset(m->slots, 0, m->size * sizeof(*m->slots));
+	m->count = m->next = 0;
+}
+
 void bytemap_free(struct bytemap *m)
 {
 	free(m->slots);

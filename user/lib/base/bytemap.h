@@ -42,6 +42,8 @@ void *bytemap_get(struct bytemap *m, const void *key, size_t len);
  * of memory. Valid until the next call.
  */
 void **bytemap_at(struct bytemap *m, const void *key, size_t len);
+/* Without keys, and with the room that it has had. */
+void bytemap_clear(struct bytemap *m);
 void bytemap_free(struct bytemap *m);
 
 static inline void *bytemap_str(struct bytemap *m, const char *key)

@@ -156,7 +156,7 @@ static bool sources_ok(const struct http_snapshot *s, const struct http_patch *p
 	for (__u32 i = 0; i < count_of(p, HS_PATCH_SOURCES); i++)
 		if (!range_ok(rows[i].row.labels, hs_count(s, HS_LABELS)) ||
 		    rows[i].row.egress > hs_count(s, HS_POLICIES) || rows[i].gone > 1 ||
-		    rows[i].row.peer >= TRAFFIC_PEERS_MAX || rows[i].row.in_mesh > 1 ||
+		    rows[i].row.peer >= TRAFFIC_PEER_IDS_MAX || rows[i].row.in_mesh > 1 ||
 		    !http_is_tracing(s, rows[i].row.tracing) ||
 		    (i && compare_addr(&rows[i - 1].row.addr, &rows[i].row.addr) >= 0))
 			return false;

@@ -30,7 +30,7 @@ static bool extents_ok(const struct hs_header *h, size_t size)
 {
 	if (size < sizeof(*h) || h->magic != HS_MAGIC || h->version != HS_VERSION ||
 	    h->size != size || h->flags & ~(__u32)HS_REGISTRY_ONLY ||
-	    h->gateway_peer >= TRAFFIC_PEERS_MAX)
+	    h->gateway_peer >= TRAFFIC_PEER_IDS_MAX)
 		return false;
 	for (int i = 0; i < HS_TABLES; i++) {
 		const struct hs_extent *e = &h->tables[i];
@@ -271,7 +271,7 @@ static bool sources_ok(const struct http_snapshot *s)
 	for (__u32 i = 0; i < hs_count(s, HS_SOURCES); i++) {
 		const struct hs_source *row = hs_source(s, i);
 
-		if (row->peer >= TRAFFIC_PEERS_MAX || row->in_mesh > 1 ||
+		if (row->peer >= TRAFFIC_PEER_IDS_MAX || row->in_mesh > 1 ||
 		    !http_is_tracing(s, row->tracing))
 			return false;
 	}

@@ -15,6 +15,7 @@
 
 struct entry {
 	const char *name;
+	__u64 mark; /* registry_review()'s */
 	__u32 id;
 };
 
@@ -36,6 +37,12 @@ struct registry {
 	struct pool *pool;
 };
 
+/* Names that go have memory of their own, in one piece; the others have the registry's. */
+static bool is_passing(enum registry_kind kind)
+{
+	return kind == REG_PEER;
+}
+
 struct registry *registry_new(void)
 {
 	return calloc(1, sizeof(struct registry));
@@ -48,6 +55,8 @@ void registry_free(struct registry *r)
 	if (!r)
 		return;
 	for (i = 0; i < REG_MAX; i++) {
+		for (size_t at = 0; is_passing(i) && at < r->kinds[i].by_id.count; at++)
+			free(r->kinds[i].by_id.entries[at].value);
 		bytemap_free(&r->kinds[i].by_name);
 		bytemap_free(&r->kinds[i].by_id);
 	}
@@ -56,23 +65,34 @@ void registry_free(struct registry *r)
 	free(r);
 }
 
-static int names_add(struct registry *r, struct id_names *n, const char *name, size_t len, __u32 id)
+static struct entry *entry_new(struct registry *r, enum registry_kind kind, const char *name,
+			       size_t len)
 {
-	struct entry *e = pool_alloc(&r->pool, sizeof(*e));
-	char *copy = pool_copy(&r->pool, name, len);
-	void **by_name, **by_id;
+	size_t size = sizeof(struct entry) + len + 1;
+	struct entry *e = is_passing(kind) ? malloc(size) : pool_alloc(&r->pool, size);
 
-	if (!e || !copy)
+	if (!e)
+		return NULL;
+	*e = (struct entry){ .name = (char *)(e + 1) };
+	memcpy(e + 1, name, len + 1);
+	return e;
+}
+
+static int names_add(struct registry *r, enum registry_kind kind, const char *name, size_t len,
+		     __u32 id)
+{
+	struct id_names *n = &r->kinds[kind];
+	struct entry *e;
+
+	if (bytemap_reserve(&n->by_id, n->by_id.count + 1) ||
+	    bytemap_reserve(&n->by_name, n->by_name.count + 1))
 		return -ENOMEM;
-	*e = (struct entry){ .name = copy, .id = id };
-	by_id = bytemap_at(&n->by_id, &e->id, sizeof(e->id));
-	if (!by_id)
+	e = entry_new(r, kind, name, len);
+	if (!e)
 		return -ENOMEM;
-	*by_id = e;
-	by_name = bytemap_at(&n->by_name, copy, len);
-	if (!by_name)
-		return -ENOMEM;
-	*by_name = e;
+	e->id = id;
+	*bytemap_at(&n->by_id, &e->id, sizeof(e->id)) = e;
+	*bytemap_at(&n->by_name, e->name, len) = e;
 	if (id > n->last)
 		n->last = id;
 	return 0;
@@ -95,7 +115,8 @@ static __u32 next_id(struct id_names *n, enum registry_kind kind)
 {
 	if (kind == REG_CLUSTER)
 		return next_cluster_id(n);
-	if (kind == REG_PEER && n->last + 1 >= TRAFFIC_PEERS_MAX)
+	if (kind == REG_PEER &&
+	    (n->by_id.count + 1 >= TRAFFIC_PEERS_MAX || n->last + 1 >= TRAFFIC_PEER_IDS_MAX))
 		return 0;
 	return n->last == UINT32_MAX ? 0 : n->last + 1;
 }
@@ -120,7 +141,7 @@ __u32 registry_id(struct registry *r, enum registry_kind kind, const char *name)
 	if (e)
 		return e->id;
 	id = kind == REG_SERVICE ? hashed_id(n, name, len) : next_id(n, kind);
-	return id && !names_add(r, n, name, len, id) ? id : 0;
+	return id && !names_add(r, kind, name, len, id) ? id : 0;
 }
 
 const char *registry_name(struct registry *r, enum registry_kind kind, __u32 id)
@@ -142,7 +163,77 @@ int registry_adopt(struct registry *r, enum registry_kind kind, const char *name
 		return 0;
 	if (by_name || by_id)
 		return -EEXIST;
-	return names_add(r, n, name, strlen(name), id);
+	return names_add(r, kind, name, strlen(name), id);
+}
+
+/* ---- names that go ---- */
+
+/* The mark of a name that goes. */
+#define GOES UINT64_MAX
+
+/* Without the names that go. There is room for the others. */
+static void rebuild(struct id_names *to, const struct id_names *from)
+{
+	for (size_t i = 0; i < from->by_id.count; i++) {
+		struct entry *e = from->by_id.entries[i].value;
+
+		if (e->mark == GOES) {
+			free(e);
+			continue;
+		}
+		*bytemap_at(&to->by_id, &e->id, sizeof(e->id)) = e;
+		*bytemap_at(&to->by_name, e->name, strlen(e->name)) = e;
+	}
+}
+
+static void keep_all(struct id_names *n)
+{
+	for (size_t i = 0; i < n->by_id.count; i++) {
+		struct entry *e = n->by_id.entries[i].value;
+
+		if (e->mark == GOES)
+			e->mark = 0;
+	}
+}
+
+static int drop_marked(struct id_names *n, size_t left)
+{
+	struct id_names fresh = { .last = n->last };
+
+	if (bytemap_reserve(&fresh.by_id, left) || bytemap_reserve(&fresh.by_name, left)) {
+		bytemap_free(&fresh.by_id);
+		keep_all(n);
+		return -ENOMEM;
+	}
+	rebuild(&fresh, n);
+	bytemap_free(&n->by_id);
+	bytemap_free(&n->by_name);
+	*n = fresh;
+	return 0;
+}
+
+int registry_review(struct registry *r, enum registry_kind kind,
+		    bool (*keep)(void *arg, __u32 id, __u64 *mark), void *arg)
+{
+	struct id_names *n = &r->kinds[kind];
+	size_t left = 0;
+
+	if (!is_passing(kind))
+		return -EINVAL;
+	for (size_t i = 0; i < n->by_id.count; i++) {
+		struct entry *e = n->by_id.entries[i].value;
+
+		if (e->id == n->last || keep(arg, e->id, &e->mark))
+			left++;
+		else
+			e->mark = GOES;
+	}
+	return left < n->by_id.count ? drop_marked(n, left) : 0;
+}
+
+size_t registry_count(const struct registry *r, enum registry_kind kind)
+{
+	return r->kinds[kind].by_id.count;
 }
 
 /* The endpoint and the key that leads to it lie side by side: one less trip to memory. */

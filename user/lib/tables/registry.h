@@ -5,6 +5,8 @@
  * Ids that stay what they are over reloads and restarts.
  */
 #include <linux/types.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 #include "weft/addr.h"
 #include "weft/policy.h"
@@ -34,12 +36,23 @@ enum registry_kind {
 
 struct registry *registry_new(void);
 void registry_free(struct registry *r);
-/* The id of `name`, a new one if it has none. 0 when out of memory. */
+/* The id of `name`, a new one if it has none. 0 when out of memory, or out of ids. */
 __u32 registry_id(struct registry *r, enum registry_kind kind, const char *name);
-/* NULL if no such id. Owned by the registry. */
+/* NULL if no such id. Owned by the registry; of a REG_PEER until registry_review() forgets it. */
 const char *registry_name(struct registry *r, enum registry_kind kind, __u32 id);
 /* Takes over a name and id found elsewhere. 0, -EEXIST if either is taken by another, -ENOMEM. */
 int registry_adopt(struct registry *r, enum registry_kind kind, const char *name, __u32 id);
+
+/*
+ * Forgets the names of REG_PEER of which keep() says false; their ids are not given again. *mark is
+ * keep()'s own for each name, 0 at first and never all ones. keep() is not asked for the name with
+ * the highest id, which stays: a registry that is filled from the same maps goes on behind it. 0;
+ * or -ENOMEM: then all names are still there.
+ */
+int registry_review(struct registry *r, enum registry_kind kind,
+		    bool (*keep)(void *arg, __u32 id, __u64 *mark), void *arg);
+/* How many names there are. */
+size_t registry_count(const struct registry *r, enum registry_kind kind);
 
 /* What the compiler alone asks: endpoints by their address, of which there may be 100,000. */
 

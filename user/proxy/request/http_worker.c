@@ -127,6 +127,7 @@ static void traffic_is_due(struct loop_timer *t)
 		(struct http_worker *)((char *)t - offsetof(struct http_worker, traffic_due));
 
 	traffic_counts_write(w->traffic);
+	traffic_counts_tidy(w->traffic, loop_now(w->io.loop));
 }
 
 void http_worker_count(struct http_worker *w, const struct traffic_sample *s)

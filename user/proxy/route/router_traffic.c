@@ -97,6 +97,7 @@ void router_traffic(const struct router_plan *p, const struct hs_source *row,
 /* ---- endpoints ---- */
 
 enum { KNOWN = 1u << 31, IN_MESH = 1u << 30 };
+_Static_assert((unsigned)TRAFFIC_PEER_IDS_MAX <= IN_MESH, "ids of peers leave room for both");
 
 static uint32_t peer_at(const struct http_snapshot *s, const struct addr *addr)
 {

@@ -14,9 +14,10 @@
 
 enum {
 	ROWS = TRAFFIC_HTTP_ROWS,
-	SLOTS = 2 * ROWS,	  /* of a hash table, a power of two */
-	SOURCE_ROWS = ROWS / 8,	  /* of one caller; then codes are told apart by class alone */
-	SOURCE_FOLDED = ROWS / 4, /* and those of classes included */
+	SLOTS = 2 * ROWS, /* of a hash table, a power of two */
+	FULL = ROWS / 4 * 3,
+	FORGET_MS = 60000, /* between two times that a worker forgets its counts' rows */
+	TRIES = 3,	   /* at a row that weftd takes back at that very moment */
 	ENDS = TRAFFIC_BUCKETS - 1,
 	SPINS = 1 << 20, /* while another process writes a key: far longer than that takes */
 };
@@ -82,10 +83,13 @@ static struct http_traffic_key fold(const struct http_traffic_key *key)
 struct traffic_rows {
 	pthread_mutex_t lock;
 	struct row_map map;
-	uint32_t known;	       /* rows that have been looked at; the shared one is row 0 */
+	uint32_t epoch;	       /* of row 0, when the rows were looked at from the first one on */
+	uint32_t known;	       /* rows that have been looked at since; the shared one is row 0 */
 	uint16_t slots[SLOTS]; /* rows by key, with linear probing; 0: free */
 	struct owned owned;    /* of the rows that are known */
-	bool full;	       /* and that has been said */
+	uint16_t again[ROWS];  /* rows that were TRAFFIC_FREE_AGAIN then, in their order ... */
+	uint16_t again_count, again_next; /* ... those before the next are looked at once more */
+	bool full;			  /* and that has been said */
 };
 
 static struct http_traffic *row_at(const struct traffic_rows *r, uint32_t i)
@@ -131,12 +135,11 @@ static void know(struct traffic_rows *r, uint32_t i)
 	++*owned_by(&r->owned, &row->key);
 }
 
-static void claim(struct http_traffic *row, const struct http_traffic_key *key, const char *host,
-		  size_t len)
+/* Unless another process is faster. */
+static void claim(struct http_traffic *row, uint32_t state, const struct http_traffic_key *key,
+		  const char *host, size_t len)
 {
-	uint32_t free_row = TRAFFIC_FREE;
-
-	if (!__atomic_compare_exchange_n(&row->taken, &free_row, TRAFFIC_BEING_TAKEN, false,
+	if (!__atomic_compare_exchange_n(&row->taken, &state, TRAFFIC_BEING_TAKEN, false,
 					 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return;
 	row->key = *key;
@@ -159,14 +162,50 @@ static bool look_at_next(struct traffic_rows *r, const struct http_traffic_key *
 	state = state_of(row);
 	if (state == TRAFFIC_FREE && !key)
 		return false;
-	if (state == TRAFFIC_FREE) {
-		claim(row, key, host, len); /* unless another process is faster */
+	if (key && (state == TRAFFIC_FREE || state == TRAFFIC_FREE_AGAIN)) {
+		claim(row, state, key, host, len);
 		state = state_of(row);
 	}
 	if (state == TRAFFIC_TAKEN)
 		know(r, r->known);
+	else if (state == TRAFFIC_FREE_AGAIN)
+		r->again[r->again_count++] = (uint16_t)r->known;
 	r->known++;
 	return true;
+}
+
+/* The same with rows that were passed over because they had no key yet. */
+static bool look_again(struct traffic_rows *r, const struct http_traffic_key *key, const char *host,
+		       size_t len)
+{
+	struct http_traffic *row;
+	uint32_t i, state;
+
+	if (!key || r->again_next == r->again_count)
+		return false;
+	i = r->again[r->again_next++];
+	row = row_at(r, i);
+	state = state_of(row);
+	if (state == TRAFFIC_FREE_AGAIN) {
+		claim(row, state, key, host, len);
+		state = state_of(row);
+	}
+	if (state == TRAFFIC_TAKEN)
+		know(r, i);
+	return true;
+}
+
+/* From the first one on: weftd has given rows back, and takes others. */
+static void look_at_all(struct traffic_rows *r)
+{
+	r->epoch = __atomic_load_n(&row_at(r, 0)->epoch, __ATOMIC_ACQUIRE);
+	memset(r->slots, 0, sizeof(r->slots));
+	memset(&r->owned, 0, sizeof(r->owned));
+	r->again_count = r->again_next = 0;
+	r->full = false;
+	r->known = 1;
+	while (look_at_next(r, NULL, NULL, 0))
+		;
 }
 
 static struct http_traffic *shared_row(struct traffic_rows *r)
@@ -174,7 +213,7 @@ static struct http_traffic *shared_row(struct traffic_rows *r)
 	if (!r->full)
 		log_warning("there is no row for more than %d kinds of requests, nor for more "
 			    "than %d of one caller: the others are counted together",
-			    ROWS - 1, SOURCE_FOLDED);
+			    ROWS - 1, TRAFFIC_CALLER_ROWS_FOLDED);
 	r->full = true;
 	return row_at(r, 0);
 }
@@ -184,27 +223,59 @@ static uint16_t find_row(struct traffic_rows *r, const struct http_traffic_key *
 			 const char *host, size_t len, uint16_t most)
 {
 	const uint16_t *owned = owned_by(&r->owned, key);
+	const struct http_traffic_key *wanted;
 	uint16_t at;
 
-	do
+	do {
 		at = *slot_of(r, key, host, len);
-	while (!at && look_at_next(r, *owned < most ? key : NULL, host, len));
+		wanted = *owned < most ? key : NULL;
+	} while (!at && (look_again(r, wanted, host, len) || look_at_next(r, wanted, host, len)));
 	return at;
 }
 
-struct http_traffic *traffic_row(struct traffic_rows *r, const struct http_traffic_key *key,
-				 const char *host, size_t len)
+/* Whether the row is of that key in its epoch, which is read first. */
+static bool is_still(const struct http_traffic *row, const struct http_traffic_key *key,
+		     const char *host, size_t len, uint32_t *epoch)
+{
+	*epoch = __atomic_load_n(&row->epoch, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&row->taken, __ATOMIC_ACQUIRE) == TRAFFIC_TAKEN &&
+	       is_of(&row->key, row->host, key, host, len);
+}
+
+static struct http_traffic *row_of(struct traffic_rows *r, const struct http_traffic_key *key,
+				   const char *host, size_t len, uint32_t *epoch)
 {
 	const struct http_traffic_key folded = fold(key);
-	size_t room = room_for(key, len);
-	struct http_traffic *row;
+	const struct http_traffic_key *as = key;
 	uint16_t at;
 
+	for (int i = 0; i < TRIES; i++) {
+		as = key;
+		at = find_row(r, key, host, len, TRAFFIC_CALLER_ROWS);
+		if (!at) {
+			as = &folded;
+			at = find_row(r, as, host, len, TRAFFIC_CALLER_ROWS_FOLDED);
+		}
+		if (!at)
+			break;
+		if (is_still(row_at(r, at), as, host, len, epoch))
+			return row_at(r, at);
+		look_at_all(r); /* it is leaving */
+	}
+	*epoch = r->epoch;
+	return shared_row(r);
+}
+
+struct http_traffic *traffic_row(struct traffic_rows *r, const struct http_traffic_key *key,
+				 const char *host, size_t len, uint32_t *epoch)
+{
+	struct http_traffic *row;
+	uint32_t ignored;
+
 	pthread_mutex_lock(&r->lock);
-	at = find_row(r, key, host, room, SOURCE_ROWS);
-	if (!at)
-		at = find_row(r, &folded, host, room, SOURCE_FOLDED);
-	row = at ? row_at(r, at) : shared_row(r);
+	if (__atomic_load_n(&row_at(r, 0)->epoch, __ATOMIC_ACQUIRE) != r->epoch)
+		look_at_all(r);
+	row = row_of(r, key, host, room_for(key, len), epoch ?: &ignored);
 	pthread_mutex_unlock(&r->lock);
 	return row;
 }
@@ -227,9 +298,7 @@ int traffic_rows_open(int fd, struct traffic_rows **out)
 		return error;
 	/* It is not to be taken for the end of the rows. */
 	__atomic_store_n(&row_at(r, 0)->taken, TRAFFIC_TAKEN, __ATOMIC_RELEASE);
-	r->known = 1;
-	while (look_at_next(r, NULL, NULL, 0))
-		;
+	look_at_all(r);
 	*out = TAKE_PTR(r);
 	return 0;
 }
@@ -253,6 +322,7 @@ struct part {
 struct count {
 	struct http_traffic_key key;
 	struct http_traffic *row; /* NULL: not asked for yet */
+	uint32_t epoch;		  /* of the row, when it was this one's */
 	uint16_t next;		  /* among those that wait */
 	bool waits;
 	uint64_t requests, closed;
@@ -264,6 +334,8 @@ struct traffic_counts {
 	struct traffic_rows *rows;
 	struct count *counts; /* ROWS of them; 0 is for those that found no other */
 	uint32_t used;
+	bool refused; /* one found no place of its own */
+	uint64_t forgot_ms;
 	uint16_t waiting; /* the first; 0 ends the list, and count 0 says by itself if it waits */
 	uint64_t ends_us[ENDS], ends[ENDS];
 	uint16_t slots[SLOTS];
@@ -284,7 +356,6 @@ struct traffic_counts *traffic_counts_new(struct traffic_rows *r)
 	}
 	c->rows = r;
 	c->used = 1;
-	c->counts[0].row = row_at(r, 0);
 	for (int i = 0; i < ENDS; i++) {
 		c->ends_us[i] = (uint64_t)(bucket_ends[i] * 1000);
 		c->ends[i] = (uint64_t)bucket_ends[i];
@@ -307,11 +378,15 @@ static uint16_t add_count(struct traffic_counts *c, const struct http_traffic_ke
 	uint16_t *owned = owned_by(&c->owned, key);
 	struct count *n = &c->counts[c->used];
 
-	if (c->used == ROWS || *owned >= most)
+	if (c->used == ROWS || *owned >= most) {
+		c->refused = true;
 		return 0;
+	}
 	n->key = *key;
+	n->row = NULL;
 	if (len)
 		memcpy(n->host, host, len);
+	n->host[len] = 0;
 	++*owned;
 	return (uint16_t)c->used++;
 }
@@ -336,12 +411,12 @@ static uint16_t find_count(struct traffic_counts *c, const struct http_traffic_k
 static struct count *count_of(struct traffic_counts *c, const struct traffic_sample *s)
 {
 	size_t len = room_for(&s->key, s->host_len);
-	uint16_t at = find_count(c, &s->key, s->host, len, SOURCE_ROWS);
+	uint16_t at = find_count(c, &s->key, s->host, len, TRAFFIC_CALLER_ROWS);
 	struct http_traffic_key folded;
 
 	if (!at) {
 		folded = fold(&s->key);
-		at = find_count(c, &folded, s->host, len, SOURCE_FOLDED);
+		at = find_count(c, &folded, s->host, len, TRAFFIC_CALLER_ROWS_FOLDED);
 	}
 	return &c->counts[at];
 }
@@ -411,12 +486,50 @@ static void write_row(struct http_traffic *row, const struct count *n)
 	write_part(&row->response_bytes, &n->response_bytes);
 }
 
+/* Unless the row is another's by now, or is about to be. */
+static bool write_to(struct http_traffic *row, uint32_t epoch, const struct count *n)
+{
+	bool is;
+
+	/* Before the row's state is read: weftd reads them in the other order. */
+	__atomic_fetch_add(&row->writers, 1, __ATOMIC_SEQ_CST);
+	is = __atomic_load_n(&row->taken, __ATOMIC_SEQ_CST) == TRAFFIC_TAKEN &&
+	     __atomic_load_n(&row->epoch, __ATOMIC_RELAXED) == epoch;
+	if (is)
+		write_row(row, n);
+	__atomic_fetch_sub(&row->writers, 1, __ATOMIC_RELEASE);
+	return is;
+}
+
+/* The shared row is of requests. */
+static bool is_lost(const struct traffic_counts *c, const struct count *n)
+{
+	return n->key.is_tcp && n->row == row_at(c->rows, 0);
+}
+
+static void write_counted(struct traffic_counts *c, struct count *n)
+{
+	struct http_traffic *shared = row_at(c->rows, 0);
+
+	for (int i = 0; i < TRIES; i++) {
+		if (!n->row)
+			n->row = traffic_row(c->rows, &n->key, n->host, strlen(n->host), &n->epoch);
+		if (is_lost(c, n) && n->epoch == __atomic_load_n(&shared->epoch, __ATOMIC_RELAXED))
+			return;
+		if (!is_lost(c, n) && write_to(n->row, n->epoch, n))
+			return;
+		n->row = NULL;
+	}
+	if (!n->key.is_tcp)
+		write_row(shared, n);
+}
+
 static void write_count(struct traffic_counts *c, struct count *n)
 {
-	if (!n->row)
-		n->row = traffic_row(c->rows, &n->key, n->host, strlen(n->host));
-	if (!n->key.is_tcp || n->row != row_at(c->rows, 0))
-		write_row(n->row, n);
+	if (n == c->counts)
+		write_row(row_at(c->rows, 0), n);
+	else
+		write_counted(c, n);
 	n->duration = n->request_bytes = n->response_bytes = (struct part){ 0 };
 	n->requests = n->closed = 0;
 	n->waits = false;
@@ -432,4 +545,17 @@ void traffic_counts_write(struct traffic_counts *c)
 	}
 	if (c->counts[0].waits)
 		write_count(c, &c->counts[0]);
+}
+
+void traffic_counts_tidy(struct traffic_counts *c, uint64_t now_ms)
+{
+	if (c->used < FULL && !c->refused)
+		return;
+	if (traffic_counts_wait(c) || (c->forgot_ms && now_ms - c->forgot_ms < FORGET_MS))
+		return;
+	memset(c->slots, 0, sizeof(c->slots));
+	memset(&c->owned, 0, sizeof(c->owned));
+	c->used = 1;
+	c->refused = false;
+	c->forgot_ms = now_ms;
 }

@@ -25,9 +25,10 @@ int traffic_rows_open(int fd, struct traffic_rows **out);
 void traffic_rows_close(struct traffic_rows *r); /* accepts NULL; no worker has counts of them */
 /* The row of that key, and where the key has no cluster of that host; taken if need be. Of a caller
  * that has very many it is that of the code's class (200, 500), without a status of gRPC. The
- * shared row when all are taken, or too many by that caller. Takes a lock. */
+ * shared row when all are taken, or too many by that caller. *epoch, which may be NULL: in which it
+ * is that key's; weftd may take it back. Takes a lock. */
 struct http_traffic *traffic_row(struct traffic_rows *r, const struct http_traffic_key *key,
-				 const char *host, size_t len);
+				 const char *host, size_t len, uint32_t *epoch);
 
 /* NULL: no memory. */
 struct traffic_counts *traffic_counts_new(struct traffic_rows *r);
@@ -50,5 +51,8 @@ void traffic_count(struct traffic_counts *c, const struct traffic_sample *s);
 /* Whether something has been counted that is not written yet. */
 bool traffic_counts_wait(const struct traffic_counts *c);
 void traffic_counts_write(struct traffic_counts *c);
+/* Makes room for other kinds of requests when there is little left: from time to time, and not
+ * while something waits to be written. `now_ms`: of a clock that does not go back, not 0. */
+void traffic_counts_tidy(struct traffic_counts *c, uint64_t now_ms);
 
 #endif
