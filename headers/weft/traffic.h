@@ -16,7 +16,7 @@ enum {
 	TRAFFIC_PEER_NAME_MAX = 512,
 	TRAFFIC_HTTP_ROWS = 4096,
 	TRAFFIC_TCP_ROWS = 16384,
-	TRAFFIC_TCP_OPEN = 16384, /* open connections whose bytes move on */
+	TRAFFIC_TCP_OPEN = 16384,      /* open connections whose bytes move on */
 	TRAFFIC_SOCKETS_AT_ONCE = 256, /* that `count_sockets` asks */
 	TRAFFIC_HOST_MAX = 256,
 	TRAFFIC_BUCKETS = 20,

@@ -596,8 +596,8 @@ void env_count_sockets(struct env *e, const __u64 *cookies, size_t count)
 {
 	struct traffic_sockets frame = { 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &frame,
-		    .data_size_in = offsetof(struct traffic_sockets, cookies) +
-				    count * sizeof(*cookies));
+		    .data_size_in =
+			    offsetof(struct traffic_sockets, cookies) + count * sizeof(*cookies));
 
 	memcpy(frame.cookies, cookies, count * sizeof(*cookies));
 	must(!bpf_prog_test_run_opts(bpf_program__fd(e->sweep->progs.count_sockets), &opts));

@@ -153,8 +153,7 @@ Test(count, a_slice_is_asked_for_its_sockets_and_no_others)
 	env_count_sockets(e, cookies, TRAFFIC_SOCKETS_AT_ONCE);
 	expect("full", sum(TRAFFIC_SOCKETS_AT_ONCE), 0, 0, TRAFFIC_SOCKETS_AT_ONCE);
 	env_count_sockets(e, &cookies[2 * TRAFFIC_SOCKETS_AT_ONCE], 1);
-	expect("of one",
-	       sum(TRAFFIC_SOCKETS_AT_ONCE) + bytes_of(2 * TRAFFIC_SOCKETS_AT_ONCE), 0, 0,
+	expect("of one", sum(TRAFFIC_SOCKETS_AT_ONCE) + bytes_of(2 * TRAFFIC_SOCKETS_AT_ONCE), 0, 0,
 	       TRAFFIC_SOCKETS_AT_ONCE + 1);
 	env_count_sockets(e, (const __u64[]){ 0, 1ull << 60 }, 2);
 	expect("of none that there is",

@@ -72,16 +72,25 @@ static const char *const map_names[MAP_MAX] = {
 };
 
 static const char *const prog_names[PROG_MAX] = {
-	[PROG_FROM_POD] = "from_pod",	      [PROG_TO_POD] = "to_pod",
-	[PROG_FROM_NIC] = "from_nic",	      [PROG_TO_NIC] = "to_nic",
-	[PROG_FROM_TUNNEL] = "from_tunnel",   [PROG_TO_TUNNEL] = "to_tunnel",
-	[PROG_FROM_BRIDGE] = "from_bridge",   [PROG_FROM_WIRE] = "from_wire",
-	[PROG_EXPLAIN] = "explain",	      [PROG_SWEEP] = "sweep",
-	[PROG_SOCK_NOTE] = "sock_note",	      [PROG_COUNT_TRAFFIC] = "count_traffic",
+	[PROG_FROM_POD] = "from_pod",
+	[PROG_TO_POD] = "to_pod",
+	[PROG_FROM_NIC] = "from_nic",
+	[PROG_TO_NIC] = "to_nic",
+	[PROG_FROM_TUNNEL] = "from_tunnel",
+	[PROG_TO_TUNNEL] = "to_tunnel",
+	[PROG_FROM_BRIDGE] = "from_bridge",
+	[PROG_FROM_WIRE] = "from_wire",
+	[PROG_EXPLAIN] = "explain",
+	[PROG_SWEEP] = "sweep",
+	[PROG_SOCK_NOTE] = "sock_note",
+	[PROG_COUNT_TRAFFIC] = "count_traffic",
 	[PROG_COUNT_SOCKETS] = "count_sockets",
-	[PROG_CONNECT4] = "connect4",	      [PROG_CONNECT6] = "connect6",
-	[PROG_GETPEERNAME4] = "getpeername4", [PROG_GETPEERNAME6] = "getpeername6",
-	[PROG_SOCK_OPS] = "sock_ops",	      [PROG_SOCK_RELEASE] = "sock_release",
+	[PROG_CONNECT4] = "connect4",
+	[PROG_CONNECT6] = "connect6",
+	[PROG_GETPEERNAME4] = "getpeername4",
+	[PROG_GETPEERNAME6] = "getpeername6",
+	[PROG_SOCK_OPS] = "sock_ops",
+	[PROG_SOCK_RELEASE] = "sock_release",
 };
 
 static const char *const reason_names[REASON_MAX] = {

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "weft/policy.h"
+#include "lib/base/cleanup.h"
 #include "lib/base/row_map.h"
 #include "weft/traffic.h"
 
@@ -120,8 +121,8 @@ struct loader_options {
 
 /* `dir` is a directory on a bpffs. Logs. */
 int loader_open(struct loader *l, const char *dir, const struct loader_options *o);
-/* The map `limits`, shared, as CLUSTER_IDS_MAX rows: a mebibyte, which counts as weftd's memory until
- * it is given back. NULL after having logged. For any thread. */
+/* The map `limits`, shared, as CLUSTER_IDS_MAX rows: a mebibyte, which counts as weftd's memory
+ * until it is given back. NULL after having logged. For any thread. */
 struct cluster_limit *loader_limits_open(const struct loader *l);
 void loader_limits_close(struct cluster_limit *limits); /* accepts NULL */
 DEFINE_CLEANUP(struct cluster_limit *, loader_limits_close);

@@ -10,7 +10,7 @@
 
 enum {
 	WALK_BYTES = 64 * 1024, /* at once: some hundreds of entries, of which a page is made */
-	MEMORY_TRIES = 200, /* of 1 ms */
+	MEMORY_TRIES = 200,	/* of 1 ms */
 };
 
 struct page {
