@@ -124,26 +124,29 @@ static __always_inline void conn_traffic_key(const struct conn *forward, __u64 h
 }
 
 /* The endpoint has answered. */
-static __noinline void conn_count_open(struct conn *forward)
+GLOBAL_FUNC int conn_count_open(struct conn *forward)
 {
 	struct tcp_traffic_key key;
-	__u64 held = forward->reservation;
+	__u64 held = forward ? forward->reservation : 0;
 
 	if (!held || forward->traffic)
-		return;
+		return 0;
 	conn_traffic_key(forward, held, &key);
 	forward->traffic = traffic_open(&key);
+	return 0;
 }
 
 /* `held`: what its reservation was. */
-static __noinline void conn_count_end(const struct conn *forward, const struct conn *reply,
-				      __u64 held)
+GLOBAL_FUNC int conn_count_end(const struct conn *forward, const struct conn *reply, __u64 held)
 {
 	struct tcp_traffic_key key;
 
+	if (!forward)
+		return 0;
 	conn_traffic_key(forward, held, &key);
 	traffic_close(&key, forward->traffic, &forward->to, forward->swept, forward->bytes,
 		      reply ? reply->bytes : 0);
+	return 0;
 }
 
 /* ---- the reservation ---- */
