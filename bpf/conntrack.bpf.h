@@ -136,17 +136,16 @@ GLOBAL_FUNC int conn_count_open(struct conn *forward)
 	return 0;
 }
 
-/* `held`: what its reservation was. */
-GLOBAL_FUNC int conn_count_end(const struct conn *forward, const struct conn *reply, __u64 held)
+/* `held`: what its reservation was. No GLOBAL_FUNC: Linux 6.1 takes `to` for a key only where it is
+ * known to be a map's. */
+static __noinline void conn_count_end(const struct conn *forward, const struct conn *reply,
+				      __u64 held)
 {
 	struct tcp_traffic_key key;
 
-	if (!forward)
-		return 0;
 	conn_traffic_key(forward, held, &key);
 	traffic_close(&key, forward->traffic, &forward->to, forward->swept, forward->bytes,
 		      reply ? reply->bytes : 0);
-	return 0;
 }
 
 /* ---- the reservation ---- */
