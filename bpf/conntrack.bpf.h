@@ -124,18 +124,20 @@ static __always_inline void conn_traffic_key(const struct conn *forward, __u64 h
 }
 
 /* The endpoint has answered. */
-static __noinline void conn_count_open(struct conn *forward)
+GLOBAL_FUNC int conn_count_open(struct conn *forward)
 {
 	struct tcp_traffic_key key;
-	__u64 held = forward->reservation;
+	__u64 held = forward ? forward->reservation : 0;
 
 	if (!held || forward->traffic)
-		return;
+		return 0;
 	conn_traffic_key(forward, held, &key);
 	forward->traffic = traffic_open(&key);
+	return 0;
 }
 
-/* `held`: what its reservation was. */
+/* `held`: what its reservation was. No GLOBAL_FUNC: Linux 6.1 takes `to` for a key only where it is
+ * known to be a map's. */
 static __noinline void conn_count_end(const struct conn *forward, const struct conn *reply,
 				      __u64 held)
 {

@@ -86,11 +86,13 @@ static __always_inline __u32 rules_to_skip(const struct rule_search *s, const st
 static __always_inline void rule_search_source(struct rule_search *s)
 {
 	const struct source *source;
+	struct addr addr;
 
 	if (s->known)
 		return;
 	s->known = 1;
-	source = table_source(tables_of(s->q), &s->q->source);
+	addr = s->q->source; /* 6.1: a key is on the stack, or is a map's */
+	source = table_source(tables_of(s->q), &addr);
 	if (source)
 		s->source = *source;
 }
@@ -339,7 +341,7 @@ static __always_inline const struct service *find_service(const struct question 
 	struct service_key key = { .addr = q->dst, .port = q->port, .scope = q->scope };
 	const struct service *all = table_service(tables_of(q), &key), *own;
 
-	if (!all && q->scope == SCOPE_MESH && may_be_anywhere(tables_of(q), &q->dst, q->port)) {
+	if (!all && q->scope == SCOPE_MESH && may_be_anywhere(tables_of(q), &key.addr, q->port)) {
 		addr_to_any(&key.addr);
 		key.scope = SCOPE_ANYWHERE;
 		all = table_service(tables_of(q), &key);

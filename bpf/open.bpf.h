@@ -49,8 +49,10 @@ static __noinline void fill_question(const struct packet *p, __u32 ifindex, stru
 		q->source = pod->addr;
 }
 
-static __noinline int decide_question(struct scratch *s)
+GLOBAL_FUNC int decide_question(struct scratch *s)
 {
+	if (!s)
+		return VERDICT_PASS;
 	__builtin_memset(&s->verdict, 0, sizeof(s->verdict));
 	return decide(&s->question, &s->verdict);
 }

@@ -174,8 +174,10 @@ static __noinline int avoid_taken(struct bpf_sock_addr *ctx, const struct addr *
 
 /* ---- connect() ---- */
 
-static __noinline int decide_sock(const struct question *q, struct verdict *v)
+GLOBAL_FUNC int decide_sock(const struct question *q, struct verdict *v)
 {
+	if (!q || !v)
+		return VERDICT_PASS;
 	__builtin_memset(v, 0, sizeof(*v));
 	return decide(q, v);
 }
@@ -423,7 +425,7 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int ip4)
 {
 	struct question q = {};
 	struct netns_pod *pod;
-	struct verdict v;
+	struct verdict v = {};
 	__u64 netns, *number;
 	__u32 zero = 0;
 	int mapped, own, reason;

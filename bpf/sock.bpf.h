@@ -94,15 +94,17 @@ static __always_inline void sock_tuple(const struct sock_conn *s, struct tuple *
 }
 
 /* `held`: what its reservation was. */
-static __noinline void sock_count_end(const struct sock_conn *s, __u64 held, __u64 sent,
-				      __u64 received)
+GLOBAL_FUNC int sock_count_end(const struct sock_conn *s, __u64 held, __u64 sent, __u64 received)
 {
 	struct tcp_traffic_key key;
 	struct tuple t;
 
+	if (!s)
+		return 0;
 	sock_traffic_key(s, held, &key);
 	sock_tuple(s, &t);
 	traffic_close(&key, s->traffic, &t, s->swept, sent, received);
+	return 0;
 }
 
 /* The same as sock_give_back() of a socket whose connection may have been open. */

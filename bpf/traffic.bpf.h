@@ -3,7 +3,7 @@
 #define WEFT_TRAFFIC_BPF_H
 /*
  * Who talks to whom by TCP (weft/traffic.h): a connection is counted once when it opens, and once
- * when it ends. `count_traffic` moves the bytes of open ones on in between: what it has counted of
+ * when it ends. count.bpf.h moves the bytes of open ones on in between: what it has counted of
  * one stands in `tcp_counted`, and a program that counts more of it adds the difference.
  */
 #include "tables.bpf.h"

@@ -19,7 +19,8 @@ enum {
 	TRAFFIC_CALLER_ROWS = 512,	   /* of one caller; then codes are told apart by class */
 	TRAFFIC_CALLER_ROWS_FOLDED = 1024, /* and those of classes included */
 	TRAFFIC_TCP_ROWS = 16384,
-	TRAFFIC_TCP_OPEN = 16384, /* open connections whose bytes move on */
+	TRAFFIC_TCP_OPEN = 16384,      /* open connections whose bytes move on */
+	TRAFFIC_SOCKETS_AT_ONCE = 256, /* that `count_sockets` asks */
 	TRAFFIC_HOST_MAX = 256,
 	TRAFFIC_BUCKETS = 20,
 	TRAFFIC_GRPC_NONE = 255, /* http_traffic_key.grpc: it was no gRPC, or had no status */
@@ -154,11 +155,18 @@ enum traffic_place {
 
 /* `tcp_counted`: the packets of an open connection to its endpoint (struct sock_conn: own, addr;
  * struct conn: `to` of the forward entry) -> what is in its row of it. Made by `count_traffic`
- * alone, with the first bytes that it sees, and deleted with the connection; where it is full,
- * bytes are counted when the connection ends. */
+ * and `count_sockets` alone, with the first bytes that they see, and deleted with the connection;
+ * where it is full, bytes are counted when the connection ends. */
 struct tcp_counted {
 	__u64 received;
 	__u64 sent;
+};
+
+/* A slice of `socks`, as weftd gives it to `count_sockets`: the frame ends behind the last cookie.
+ * So many take some 100 us, in which the CPU handles no packet. */
+struct traffic_sockets {
+	__u8 pad[16]; /* 0: where a frame has its Ethernet header */
+	__u64 cookies[TRAFFIC_SOCKETS_AT_ONCE];
 };
 
 #endif

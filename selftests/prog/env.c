@@ -587,10 +587,43 @@ struct sweep_args env_sweep(struct env *e, __u32 check_gone)
 
 void env_count_traffic(struct env *e)
 {
-	__u8 frame[64] = {};
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame));
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
 
 	must(!bpf_prog_test_run_opts(bpf_program__fd(e->sweep->progs.count_traffic), &opts));
+}
+
+void env_count_sockets(struct env *e, const __u64 *cookies, size_t count)
+{
+	struct traffic_sockets frame = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &frame,
+		    .data_size_in =
+			    offsetof(struct traffic_sockets, cookies) + count * sizeof(*cookies));
+
+	memcpy(frame.cookies, cookies, count * sizeof(*cookies));
+	must(!bpf_prog_test_run_opts(bpf_program__fd(e->sweep->progs.count_sockets), &opts));
+}
+
+void env_put_sock(struct env *e, __u64 cookie, const struct sock_conn *s)
+{
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.socks), &cookie, s, BPF_ANY));
+}
+
+void env_drop_sock(struct env *e, __u64 cookie)
+{
+	bpf_map_delete_elem(bpf_map__fd(e->tc->maps.socks), &cookie);
+}
+
+void env_put_netns(struct env *e, __u64 cookie, const struct netns_pod *pod)
+{
+	must(!bpf_map_update_elem(bpf_map__fd(e->tc->maps.netns_pods), &cookie, pod, BPF_ANY));
+}
+
+void env_lose_sock(struct env *e, __u64 cookie)
+{
+	struct sock_note note = { .cookie = cookie, .news = SOCK_GONE };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &note, .ctx_size_in = sizeof(note));
+
+	must(!bpf_prog_test_run_opts(bpf_program__fd(e->sweep->progs.sock_note), &opts));
 }
 
 static struct tcp_traffic traffic_of(struct env *e, const struct tcp_traffic_key *key)

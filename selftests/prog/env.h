@@ -18,6 +18,7 @@
 #include "weft/protect.h"
 #include "weft/service.h"
 #include "weft/shortcut.h"
+#include "weft/sock.h"
 #include "weft/traffic.h"
 #include "weft/verdict.h"
 
@@ -127,6 +128,14 @@ struct sweep_args env_sweep(struct env *e, __u32 check_gone);
 
 /* Counts the bytes of open connections, as weftd has it done. */
 void env_count_traffic(struct env *e);
+/* Asks sockets, TRAFFIC_SOCKETS_AT_ONCE at most, as weftd has it done. */
+void env_count_sockets(struct env *e, const __u64 *cookies, size_t count);
+/* Entries of `socks` and `netns_pods`. */
+void env_put_sock(struct env *e, __u64 cookie, const struct sock_conn *s);
+void env_drop_sock(struct env *e, __u64 cookie);
+void env_put_netns(struct env *e, __u64 cookie, const struct netns_pod *pod);
+/* Its place is given back, as the sweep does when nothing else will. */
+void env_lose_sock(struct env *e, __u64 cookie);
 /* The row of the caller, as these environments have it; zeroed if there is none. */
 struct tcp_traffic env_tcp_traffic(struct env *e);
 /* Likewise the row for what finds no room. */

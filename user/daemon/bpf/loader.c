@@ -72,15 +72,25 @@ static const char *const map_names[MAP_MAX] = {
 };
 
 static const char *const prog_names[PROG_MAX] = {
-	[PROG_FROM_POD] = "from_pod",	      [PROG_TO_POD] = "to_pod",
-	[PROG_FROM_NIC] = "from_nic",	      [PROG_TO_NIC] = "to_nic",
-	[PROG_FROM_TUNNEL] = "from_tunnel",   [PROG_TO_TUNNEL] = "to_tunnel",
-	[PROG_FROM_BRIDGE] = "from_bridge",   [PROG_FROM_WIRE] = "from_wire",
-	[PROG_EXPLAIN] = "explain",	      [PROG_SWEEP] = "sweep",
-	[PROG_SOCK_NOTE] = "sock_note",	      [PROG_COUNT_TRAFFIC] = "count_traffic",
-	[PROG_CONNECT4] = "connect4",	      [PROG_CONNECT6] = "connect6",
-	[PROG_GETPEERNAME4] = "getpeername4", [PROG_GETPEERNAME6] = "getpeername6",
-	[PROG_SOCK_OPS] = "sock_ops",	      [PROG_SOCK_RELEASE] = "sock_release",
+	[PROG_FROM_POD] = "from_pod",
+	[PROG_TO_POD] = "to_pod",
+	[PROG_FROM_NIC] = "from_nic",
+	[PROG_TO_NIC] = "to_nic",
+	[PROG_FROM_TUNNEL] = "from_tunnel",
+	[PROG_TO_TUNNEL] = "to_tunnel",
+	[PROG_FROM_BRIDGE] = "from_bridge",
+	[PROG_FROM_WIRE] = "from_wire",
+	[PROG_EXPLAIN] = "explain",
+	[PROG_SWEEP] = "sweep",
+	[PROG_SOCK_NOTE] = "sock_note",
+	[PROG_COUNT_TRAFFIC] = "count_traffic",
+	[PROG_COUNT_SOCKETS] = "count_sockets",
+	[PROG_CONNECT4] = "connect4",
+	[PROG_CONNECT6] = "connect6",
+	[PROG_GETPEERNAME4] = "getpeername4",
+	[PROG_GETPEERNAME6] = "getpeername6",
+	[PROG_SOCK_OPS] = "sock_ops",
+	[PROG_SOCK_RELEASE] = "sock_release",
 };
 
 static const char *const reason_names[REASON_MAX] = {
@@ -428,15 +438,21 @@ static int find_maps(struct loader *l)
 	return 0;
 }
 
-static int map_limits(struct loader *l)
+struct cluster_limit *loader_limits_open(const struct loader *l)
 {
-	void *at = mmap(NULL, CLUSTER_IDS_MAX * sizeof(*l->limits), PROT_READ | PROT_WRITE,
-			MAP_SHARED, l->map[MAP_LIMITS], 0);
+	void *at = mmap(NULL, CLUSTER_IDS_MAX * sizeof(struct cluster_limit),
+			PROT_READ | PROT_WRITE, MAP_SHARED, l->map[MAP_LIMITS], 0);
 
-	if (at == MAP_FAILED)
-		return log_err(-errno, "map the map limits into memory");
-	l->limits = at;
-	return 0;
+	if (at != MAP_FAILED)
+		return at;
+	log_err(-errno, "map the map limits into memory");
+	return NULL;
+}
+
+void loader_limits_close(struct cluster_limit *limits)
+{
+	if (limits)
+		munmap(limits, CLUSTER_IDS_MAX * sizeof(*limits));
 }
 
 static int map_traffic(struct loader *l)
@@ -497,7 +513,7 @@ static struct bpf_object *object_of(const struct loader *l, enum prog_id id)
 		return l->xdp ? l->xdp->obj : NULL;
 	if (id == PROG_FROM_TUNNEL || id == PROG_TO_TUNNEL)
 		return l->tunnel ? l->tunnel->obj : NULL;
-	return id >= PROG_SWEEP && id <= PROG_COUNT_TRAFFIC ? l->sweep->obj : l->tc->obj;
+	return id >= PROG_SWEEP && id <= PROG_COUNT_SOCKETS ? l->sweep->obj : l->tc->obj;
 }
 
 static int pin_prog(struct loader *l, const char *dir, enum prog_id id)
@@ -615,8 +631,6 @@ int loader_open(struct loader *l, const char *dir, const struct loader_options *
 	if (!r)
 		r = find_maps(l);
 	if (!r)
-		r = map_limits(l);
-	if (!r)
 		r = map_traffic(l);
 	if (!r)
 		r = read_authz(l);
@@ -695,8 +709,6 @@ int loader_pin_again(const struct loader *l, const char *dir)
 
 void loader_close(struct loader *l)
 {
-	if (l->limits)
-		munmap(l->limits, CLUSTER_IDS_MAX * sizeof(*l->limits));
 	row_map_close(&l->http_traffic);
 	tc_bpf__destroy(l->tc);
 	sweep_bpf__destroy(l->sweep);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "weft/policy.h"
+#include "lib/base/cleanup.h"
 #include "lib/base/row_map.h"
 #include "weft/traffic.h"
 
@@ -76,6 +77,7 @@ enum prog_id {
 	PROG_SWEEP,
 	PROG_SOCK_NOTE,
 	PROG_COUNT_TRAFFIC,
+	PROG_COUNT_SOCKETS,
 	PROG_CONNECT4, /* those of a cgroup, up to the end */
 	PROG_CONNECT6,
 	PROG_GETPEERNAME4,
@@ -98,7 +100,6 @@ struct loader {
 	int prog[PROG_MAX];		    /* -1: not loaded */
 	struct inner_layout inner[MAP_MAX]; /* of MAP_GEN_* */
 	int btf_fd;
-	struct cluster_limit *limits; /* the map `limits`, shared; CLUSTER_IDS_MAX rows */
 	/* The map of that name, as weft-proxy writes it. To be reached by loader_reach_traffic()
 	 * alone. */
 	struct row_map http_traffic;
@@ -120,6 +121,11 @@ struct loader_options {
 
 /* `dir` is a directory on a bpffs. Logs. */
 int loader_open(struct loader *l, const char *dir, const struct loader_options *o);
+/* The map `limits`, shared, as CLUSTER_IDS_MAX rows: a mebibyte, which counts as weftd's memory
+ * until it is given back. NULL after having logged. For any thread. */
+struct cluster_limit *loader_limits_open(const struct loader *l);
+void loader_limits_close(struct cluster_limit *limits); /* accepts NULL */
+DEFINE_CLEANUP(struct cluster_limit *, loader_limits_close);
 /* Makes row `i` of `http_traffic` and those in front of it usable. For any thread. False: there
  * is no such row, or it can't be mapped. */
 bool loader_reach_traffic(struct loader *l, __u32 i);

@@ -9,8 +9,8 @@
 #include "lib/base/cleanup.h"
 
 enum {
-	WALK_AT_ONCE = 4096,
-	MEMORY_TRIES = 200, /* of 1 ms */
+	WALK_BYTES = 64 * 1024, /* at once: some hundreds of entries, of which a page is made */
+	MEMORY_TRIES = 200,	/* of 1 ms */
 };
 
 struct page {
@@ -38,7 +38,8 @@ int map_walk(int fd, size_t key_size, size_t value_size,
 {
 	_cleanup_(page_free) struct page p = {};
 	_cleanup_free_ char *cursor = calloc(1, key_size < 8 ? 8 : key_size);
-	int r = cursor ? page_resize(&p, WALK_AT_ONCE, key_size, value_size) : -ENOMEM;
+	size_t room = WALK_BYTES / (key_size + value_size) + 1;
+	int r = cursor ? page_resize(&p, room, key_size, value_size) : -ENOMEM;
 	bool begun = false, end = false;
 
 	while (!r && !end) {

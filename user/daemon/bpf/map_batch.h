@@ -2,7 +2,7 @@
 #ifndef WEFT_DAEMON_BPF_MAP_BATCH_H
 #define WEFT_DAEMON_BPF_MAP_BATCH_H
 /*
- * BPF hash maps by batches: a system call per thousand entries.
+ * BPF hash maps by batches: a system call per some hundred entries.
  */
 #include <stddef.h>
 

@@ -48,6 +48,20 @@ int callers_reserve(struct callers *c, const struct tables *t)
 	return 0;
 }
 
+int callers_shrink(struct callers *c)
+{
+	struct caller *less;
+
+	if (c->rows.room == c->rows.count)
+		return 0;
+	less = reallocarray(c->rows.items, c->rows.count + 1, sizeof(*less));
+	if (!less)
+		return -ENOMEM;
+	c->rows.items = less;
+	c->rows.room = c->rows.count + 1;
+	return 0;
+}
+
 void callers_take(struct callers *c, const struct tables *t, bool all,
 		  const struct callers_change *change)
 {

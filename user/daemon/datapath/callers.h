@@ -35,6 +35,8 @@ int callers_compare(const struct callers *old, const struct tables *t, bool all,
 		    struct callers_change *out);
 /* Makes room for callers_take(). */
 int callers_reserve(struct callers *c, const struct tables *t);
+/* Gives back the room that its rows do not need. 0 or -ENOMEM. */
+int callers_shrink(struct callers *c);
 /* `change` is from `c` to `t`. */
 void callers_take(struct callers *c, const struct tables *t, bool all,
 		  const struct callers_change *change);

@@ -139,10 +139,11 @@ static int use_traffic(struct ids *used, struct loader *l)
 
 static bool cluster_busy(const struct loader *l, uint64_t id)
 {
-	const struct cluster_limit *limit = &l->limits[id % CLUSTER_IDS_MAX];
+	__u32 key = (__u32)(id % CLUSTER_IDS_MAX);
+	struct cluster_limit limit;
 
-	return __atomic_load_n(&limit->steered, __ATOMIC_RELAXED) ||
-	       __atomic_load_n(&limit->proxied, __ATOMIC_RELAXED);
+	return bpf_map_lookup_elem(l->map[MAP_LIMITS], &key, &limit) || limit.steered ||
+	       limit.proxied;
 }
 
 static bool endpoint_busy(const struct loader *l, uint64_t id)

@@ -67,6 +67,8 @@ static int read_sources(struct kernel *k, struct addr_set *out)
 		return 0;
 	r = fd < 0 ? fd
 		   : map_walk(fd, sizeof(struct addr), sizeof(struct source), note_source, callers);
+	if (!r)
+		r = callers_shrink(callers);
 	for (size_t i = 0; !r && i < callers->rows.count; i++)
 		r = addr_set_add(out, &callers->rows.items[i].addr);
 	return r ? log_err(r, "read the sources in force") : 0;

@@ -39,8 +39,12 @@ int kernel_each_cluster(struct kernel *k,
 				   const struct cluster_limit *l),
 			void *arg)
 {
-	struct cluster_walk w = { row, arg, k->loader.limits };
+	_cleanup_(loader_limits_closep) struct cluster_limit *limits =
+		loader_limits_open(&k->loader);
+	struct cluster_walk w = { row, arg, limits };
 
+	if (!limits)
+		return -ENOMEM;
 	return walk(k, MAP_CLUSTERS, sizeof(__u32), sizeof(struct cluster_stat), cluster_row, &w);
 }
 
@@ -367,10 +371,12 @@ struct kernel_sweeps kernel_sweeps(const struct kernel *k)
 
 __u64 kernel_steered(const struct kernel *k)
 {
+	_cleanup_(loader_limits_closep) struct cluster_limit *limits =
+		loader_limits_open(&k->loader);
 	__u64 sum = 0;
 
-	for (__u32 i = 0; i < CLUSTER_IDS_MAX; i++)
-		sum += __atomic_load_n(&k->loader.limits[i].steered, __ATOMIC_RELAXED);
+	for (__u32 i = 0; limits && i < CLUSTER_IDS_MAX; i++)
+		sum += __atomic_load_n(&limits[i].steered, __ATOMIC_RELAXED);
 	return sum;
 }
 

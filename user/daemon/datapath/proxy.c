@@ -116,10 +116,13 @@ static void clear_gauges(int map, int slot)
 
 void kernel_proxy_died(struct kernel *k, int slot, int held)
 {
-	for (size_t i = 0; slot < 0 && i < CLUSTER_IDS_MAX; i++)
-		__atomic_store_n(&k->loader.limits[i].proxied, 0, __ATOMIC_SEQ_CST);
-	if (slot >= 0 && held >= 0)
-		give_back(k->loader.limits, held);
+	_cleanup_(loader_limits_closep) struct cluster_limit *limits =
+		loader_limits_open(&k->loader);
+
+	for (size_t i = 0; limits && slot < 0 && i < CLUSTER_IDS_MAX; i++)
+		__atomic_store_n(&limits[i].proxied, 0, __ATOMIC_SEQ_CST);
+	if (limits && slot >= 0 && held >= 0)
+		give_back(limits, held);
 	clear_gauges(k->loader.map[MAP_HTTP_CLUSTERS], slot);
 }
 

@@ -8,6 +8,7 @@
 
 #include "daemon/bpf/map_batch.h"
 #include "daemon/datapath/datapath_priv.h"
+#include "daemon/datapath/sockets.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -16,7 +17,6 @@ enum {
 	COUNT_MS = 2000, /* between two looks at open connections */
 	TIDY_MS = 60000, /* a row that goes has not changed for so long */
 	CROWDED = TRAFFIC_TCP_ROWS / 4 * 3,
-	PACKET_MIN = 64, /* a test run of a program of tc's kind wants a frame */
 };
 
 static const struct tcp_traffic_key rest_key;
@@ -88,15 +88,49 @@ void tcp_rows_free(struct tcp_rows *t)
 
 /* ---- open connections ---- */
 
-static int count_open(struct kernel *k)
+/* Sockets that are to be asked at once. */
+struct slice {
+	int prog;
+	size_t count;
+	struct traffic_sockets frame;
+};
+
+static int ask_sockets(struct slice *s)
 {
-	char frame[PACKET_MIN] = {};
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &s->frame,
+		    .data_size_in = offsetof(struct traffic_sockets, cookies) +
+				    s->count * sizeof(*s->frame.cookies),
 		    .repeat = 1);
 
-	if (bpf_prog_test_run_opts(k->loader.prog[PROG_COUNT_TRAFFIC], &opts))
-		return log_err(-errno, "count the bytes of open connections");
-	return 0;
+	if (!s->count)
+		return 0;
+	s->count = 0;
+	return bpf_prog_test_run_opts(s->prog, &opts) ? -errno : 0;
+}
+
+static int note_socket(void *arg, const void *key, const void *value)
+{
+	const struct sock_conn *c = value;
+	struct slice *s = arg;
+
+	if (!c->traffic || !c->reservation)
+		return 0;
+	memcpy(&s->frame.cookies[s->count++], key, sizeof(*s->frame.cookies));
+	return s->count < TRAFFIC_SOCKETS_AT_ONCE ? 0 : ask_sockets(s);
+}
+
+static int count_open(struct kernel *k)
+{
+	struct slice s = { .prog = k->loader.prog[PROG_COUNT_SOCKETS] };
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+	int r = bpf_prog_test_run_opts(k->loader.prog[PROG_COUNT_TRAFFIC], &opts) ? -errno : 0;
+
+	if (!r && sockets_any(k))
+		r = map_walk(k->loader.map[MAP_SOCKS], sizeof(__u64), sizeof(struct sock_conn),
+			     note_socket, &s);
+	if (!r)
+		r = ask_sockets(&s);
+	return r ? log_err(r, "count the bytes of open connections") : 0;
 }
 
 /* ---- rows of what is gone ---- */

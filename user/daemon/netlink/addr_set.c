@@ -98,7 +98,7 @@ int addr_set_add(struct addr_set *s, const struct addr *a)
 
 	if (addr_is_unset(a))
 		return 0;
-	if (2 * s->count >= s->room) {
+	if (4 * s->count >= 3 * s->room) {
 		int r = grow(s);
 
 		if (r)

@@ -10,6 +10,7 @@
 
 #include "daemon/source/kubernetes_priv.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/heap.h"
 #include "lib/base/log.h"
 
 /* ---- the next change ---- */
@@ -64,6 +65,7 @@ static void complete(struct kube_source *s)
 			 s->objects.count);
 	s->complete = true;
 	malloc_trim(0); /* what the lists, and a generation of everything, have needed */
+	heap_keep_changes();
 	s->since = time(NULL);
 	status_writer_changed(s->writer);
 }

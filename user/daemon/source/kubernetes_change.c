@@ -342,7 +342,8 @@ static int take_all(struct kube_change *c)
 		if (!o->in_change)
 			kube_source_forget(s, o);
 	}
-	s->pending_count = 0;
+	free(TAKE_PTR(s->pending)); /* at the start it was of everything */
+	s->pending_count = s->pending_room = 0;
 	s->retry = false;
 	return !r && matters && s->bad ? take_left_out(c) : r;
 }

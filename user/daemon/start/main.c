@@ -15,6 +15,7 @@
 #include "daemon/engine/identity_nodes.h"
 #include "daemon/identity/cluster_signer.h"
 #include "daemon/identity/file_signer.h"
+#include "lib/base/heap.h"
 #include "lib/base/log.h"
 #include "daemon/start/dirs.h"
 #include "daemon/start/metrics_start.h"
@@ -405,28 +406,6 @@ static void leave_dirs(const struct options *o)
 	dir_leave(o->run_dir, BPFFS_NOTE);
 }
 
-/*
- * A change to the rules takes some blocks of many pages for a moment. They go back to the system
- * when they are freed, where glibc would learn from the first ones to keep the next; and the few
- * short-lived threads need no heaps of their own.
- */
-static void keep_little_memory(void)
-{
-	mallopt(M_MMAP_THRESHOLD, 64 * 1024);
-	mallopt(M_TRIM_THRESHOLD, 128 * 1024);
-	mallopt(M_ARENA_MAX, 1);
-}
-
-/*
- * In a cluster one change follows another, and pages that come and go with each cost more than the
- * change itself: the blocks of the last one serve the next.
- */
-static void keep_memory_of_changes(void)
-{
-	mallopt(M_MMAP_THRESHOLD, 16 * 1024 * 1024);
-	mallopt(M_TRIM_THRESHOLD, 16 * 1024 * 1024);
-}
-
 static int serve(const struct options *o)
 {
 	_cleanup_(unlock) struct locks locks = no_locks;
@@ -537,8 +516,6 @@ static int serve(const struct options *o)
 		 (unsigned long long)kernel_generation(kernel));
 	notify_ready();
 	malloc_trim(0); /* what loading the programs has left */
-	if (sources.kubernetes)
-		keep_memory_of_changes();
 	r = control_run(&d, loop, listener);
 	remove_socket(o->run_dir);
 	if (d.left)
@@ -552,7 +529,7 @@ int main(int argc, char **argv)
 	struct options o;
 	int status, r;
 
-	keep_little_memory();
+	heap_keep_little();
 	log_set("weftd", LOG_LEVEL_INFO);
 	if (options_parse(argc, argv, &o, &status))
 		return status;

@@ -115,6 +115,15 @@ static int gather_address(struct gathering *g, const struct endpoint_address *a,
 	return gather(g, &a->first[g->family], port, NULL, a);
 }
 
+static size_t count_given(const struct endpoint_set *set, enum family family)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->addresses.count; i++)
+		n += set->addresses.items[i].given[family];
+	return n;
+}
+
 static int gather_set(struct gathering *g, const struct endpoint_set *set)
 {
 	__u16 port = set_port(set, g->sp->port);
@@ -122,7 +131,7 @@ static int gather_set(struct gathering *g, const struct endpoint_set *set)
 	int r = 0;
 
 	if (port && g->want == STANDING_READY) /* the others are few */
-		r = members_reserve(g->mesh, g->list, set->addresses.count);
+		r = members_reserve(g->mesh, g->list, count_given(set, g->family));
 	for (i = 0; port && i < set->addresses.count && !r; i++)
 		r = gather_address(g, &set->addresses.items[i], port);
 	return r;

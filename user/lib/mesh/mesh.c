@@ -138,6 +138,22 @@ bool mesh_has_rules_of(enum kind kind)
 	       kind == KIND_TELEMETRY;
 }
 
+/* They are most of all objects; some more will come. */
+static int reserve_pods(struct mesh *mesh)
+{
+	struct refs *pods = &mesh->pods;
+	size_t n = 0;
+
+	for (size_t i = 0; i < mesh->objects->count; i++)
+		n += mesh->objects->items[i]->kind == KIND_POD;
+	if (!n)
+		return 0;
+	n += n / 16;
+	pods->items = pool_alloc(&mesh->lasting, n * sizeof(struct object *));
+	pods->room = pods->items ? n : 0;
+	return pods->items ? 0 : -ENOMEM;
+}
+
 static int sort_in(struct mesh *mesh, const struct object *o)
 {
 	switch (o->kind) {
@@ -378,6 +394,7 @@ int mesh_init(struct mesh *mesh, const struct objects *objects, struct registry 
 	mesh->t = tables_new();
 	if (!mesh->t)
 		return -ENOMEM;
+	r = reserve_pods(mesh);
 	for (i = 0; i < objects->count && !r; i++)
 		r = sort_in(mesh, objects->items[i]);
 	if (!r)

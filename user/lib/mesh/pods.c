@@ -353,11 +353,16 @@ static int name_pod(struct mesh *mesh, const struct object *o)
 	return 0;
 }
 
-static const struct object *pod_named(struct mesh *mesh, const char *ns, const char *name)
+/* `at`: the pod that has the endpoint's address, which most often is the one. An index of all names
+ * is made for the others alone. */
+static const struct object *pod_named(struct mesh *mesh, const char *ns, const char *name,
+				      const struct object *at)
 {
 	char key[HOST_MAX];
 	size_t i;
 
+	if (at && str_eq(at->meta.name, name) && str_eq(at->meta.namespace, ns))
+		return at;
 	if (!mesh->names_of_pods)
 		mesh->nomem |= !!bytemap_reserve(&mesh->pods_by_name, mesh->pods.count);
 	for (i = 0; i < mesh->pods.count && !mesh->names_of_pods && !mesh->nomem; i++)
@@ -369,20 +374,22 @@ static const struct object *pod_named(struct mesh *mesh, const char *ns, const c
 const struct object *member_pod(struct mesh *mesh, struct member *m)
 {
 	const struct endpoint_address *address = member_address(m);
+	const struct addr *addr = &m->endpoint.addr;
+	const struct object *at;
 
 	if (m->pod)
 		return m->pod;
+	at = bytemap_get(&mesh->pods_by_addr, addr->b, sizeof(addr->b));
 	m->host->knows_pods = true;
 	if (address && address->target_name && str_eq(address->target_kind, "Pod")) {
 		const char *ns = address->target_namespace ? address->target_namespace
 							   : m->host->service->meta.namespace;
 
-		m->pod = pod_named(mesh, ns, address->target_name);
+		m->pod = pod_named(mesh, ns, address->target_name, at);
 		m->by_name = m->pod;
 	}
 	if (!m->pod)
-		m->pod = bytemap_get(&mesh->pods_by_addr, m->endpoint.addr.b,
-				     sizeof(m->endpoint.addr.b));
+		m->pod = at;
 	return m->pod;
 }
 
