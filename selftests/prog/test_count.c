@@ -126,7 +126,7 @@ static void teardown(void)
 	env_free(e);
 }
 
-TestSuite(count, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(count, .init = setup, .fini = teardown, .timeout = 240);
 
 /* Those of the sockets in front of `end`. */
 static __u64 sum(int end)
