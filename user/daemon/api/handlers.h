@@ -15,6 +15,7 @@
 struct access_follow;
 struct leave;
 struct node_health;
+struct tracing;
 
 /* What the handlers work on. Everything is borrowed. */
 struct weftd {
@@ -30,6 +31,7 @@ struct weftd {
 	struct node_health *node_health; /* NULL: not yet */
 	const char *dashboard;		 /* where the page is; NULL: it is not served */
 	struct access_follow *access_follow;
+	const struct tracing *tracing; /* NULL: no spans are told */
 	bool registry_only; /* outboundTrafficPolicy, as weftd was started */
 	bool quit;	    /* asked to end */
 	bool left;	    /* with nothing of it on the node any more */
