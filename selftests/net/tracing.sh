@@ -4,29 +4,9 @@
 # sampled as was asked for; a weftd or weft-proxy that is replaced goes on; a collector that is down or slow makes no request wait, and
 # what it does not get is counted. Without Go to build the collector it is not run.
 . "${0%/*}/lib.sh"
-HERE=$ROOT/selftests/net
-COLLECTOR=$OUT/otel-collector/otel-collector
-URL=http://productpage:9080
-
-"$ROOT/selftests/as-owner" "$ROOT/selftests/apps/otel-collector/build" "$COLLECTOR" || {
-	[ $? = 3 ] && [ -z "${WEFT_ALL:-}" ] || fail "the collector can't be built"
-	say "not run, for want of a collector"
-	exit 0
-}
+. "$ROOT/selftests/net/tracing-lib"
 
 rules() { weft apply -f "$BOOKINFO/$1.yaml" >/dev/null; }
-received() { "$HERE/tracing.py" "$TMP/traces" "$@"; }
-
-collector_start() {
-	touch "$TMP/traces"
-	start_in world "$COLLECTOR" "$(hostport "$(addr "${1:-4}" world)" 4318)" "$TMP/traces" >"$TMP/collector.log" 2>&1
-	COLLECTING=$STARTED
-	wait_until 20 grep -q listening "$TMP/collector.log"
-}
-collector_stop() {
-	kill "$COLLECTING"
-	wait "$COLLECTING" || true
-}
 
 # told NAME: as /metrics has it
 told() { in_ns node curl -sS http://127.0.0.1:15020/metrics | awk -v name="$1" '$1 == name { print $2 }'; }
@@ -37,45 +17,19 @@ start() {
 	weftd_start --metrics 127.0.0.1:15020 --tracing-sampling "$1" --tracing-endpoint "${2:-http://$(hostport "$(addr 4 world)" 4318)}"
 }
 
-# page FROM ID curl's arguments...
-page() { call "$1" -H "x-request-id: $2" -o "$TMP/page" "${@:3}"; }
-
-# spans_of ID: how many there are of a page
-spans_of() { received count "guid:x-request-id=$1"; }
-spans_are() { [ "$(spans_of "$1")" = "$2" ]; }
-
-# tree_of ID SPANS: of all its spans, once they are there
-tree_of() {
-	wait_until 10 spans_are "$1" "$2"
-	local traces
-	traces=$(received traces "guid:x-request-id=$1")
-	[ "$(wc -l <<<"$traces")" = 1 ] || fail "$1: traces $traces"
-	received tree "$traces"
-}
-
 # nothing ID: no span of it comes
 nothing() {
 	sleep 2
 	expect_eq "$1: spans" "$(spans_of "$1")" 0
 }
 
-HOSTS=default.svc.cluster.local:9080
-APPS_TREE="SERVER productpage.default productpage.$HOSTS/* 200 0
-  CLIENT productpage.default details.$HOSTS/* 200 0
-    SERVER details.default details.$HOSTS/* 200 0
-  CLIENT productpage.default reviews.$HOSTS/* 200 0
-    SERVER reviews.default reviews.$HOSTS/* 200 0
-      CLIENT reviews.default ratings.$HOSTS/* 200 0
-        SERVER ratings.default ratings.$HOSTS/* 200 0"
-# below CALLER's
-tree_below() { printf '%s productpage.%s/* 200 0\n' "$1" "$HOSTS" && sed 's/^/  /' <<<"$APPS_TREE"; }
-
 node_up
 pod_add sleep 10
 bookinfo_up
-collector_start
+collector_start world
 start 100
 bookinfo_rules
+rules_pods | apply
 rules virtual-service-all-v1
 rules virtual-service-reviews-v3
 
@@ -186,7 +140,7 @@ kill "$SILENT"
 wait "$SILENT" 2>/dev/null || true
 
 # It is there again.
-collector_start
+collector_start world
 page sleep again http://details:9080/details/0
 wait_until 40 spans_are again 2
 say "ok: the collector is there again"
