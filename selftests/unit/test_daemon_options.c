@@ -65,8 +65,8 @@ Test(daemon_options, dashboard, .init = cr_redirect_stderr)
 
 Test(daemon_options, tracing, .init = cr_redirect_stderr)
 {
-	static const char *const wrong[] = { "",    ".5",   "100.01", "101", "1.234",
-					     "1.",  "-1",   "1e2",    "1%",  "1,5",
+	static const char *const wrong[] = { "",   ".5",   "100.01",	 "101", "1.234",
+					     "1.", "-1",   "1e2",	 "1%",	"1,5",
 					     " 1", "1000", "99999999999" };
 	struct options o;
 

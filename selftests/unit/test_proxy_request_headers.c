@@ -134,8 +134,7 @@ Test(proxy_request_headers, what_is_not_sampled_goes_on)
 	want_lines(added_to(HERE "traceparent: 00-" T "-" S "-00\r\n", false, NULL),
 		   SAME "traceparent: 00-" T "-" S "-00\n");
 	cr_expect_not(last.sampled);
-	want_lines(added_to(HERE "b3: " T "-" S "-0\r\n", false, NULL),
-		   SAME "b3: " T "-" S "-0\n");
+	want_lines(added_to(HERE "b3: " T "-" S "-0\r\n", false, NULL), SAME "b3: " T "-" S "-0\n");
 	cr_expect_not(last.sampled);
 	want_lines(added_to(HERE "b3: 0\r\n", false, NULL), SAME "b3: 0\n");
 	cr_expect_not(last.sampled);
@@ -188,8 +187,8 @@ Test(proxy_request_headers, all_forms_are_carried_on_by_one_span)
 	char span[17], b3[17], single[17];
 
 	told = true;
-	added_to(HERE W3C "x-b3-traceid: " T "\r\nx-b3-spanid: " S
-			  "\r\nx-b3-sampled: 1\r\nb3: " T "-" S "-1\r\n",
+	added_to(HERE W3C "x-b3-traceid: " T "\r\nx-b3-spanid: " S "\r\nx-b3-sampled: 1\r\nb3: " T
+			  "-" S "-1\r\n",
 		 false, NULL);
 	want_context(T, S);
 	cr_assert_eq(sscanf(strstr(text, "traceparent"), "traceparent: 00-" T "-%16s", span), 1);
@@ -219,8 +218,7 @@ Test(proxy_request_headers, what_is_undecided_is_decided_here)
 {
 	told = true;
 	sampling = 0;
-	want_lines(added_to(HERE "b3: " T "-" S "\r\n", false, NULL),
-		   SAME "b3: " T "-" S "-0\n");
+	want_lines(added_to(HERE "b3: " T "-" S "\r\n", false, NULL), SAME "b3: " T "-" S "-0\n");
 	want_lines(added_to(HERE "X-B3-TraceId: " T "\r\nX-B3-SpanId: " S "\r\n", false, NULL),
 		   SAME "X-B3-TraceId: " T "\nX-B3-SpanId: " S "\nx-b3-sampled: 0\n");
 	cr_expect_not(last.sampled);

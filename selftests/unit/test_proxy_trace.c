@@ -187,9 +187,9 @@ Test(proxy_trace, by_mutual_tls_the_callers_is_the_innermost_here)
 	json_t *o;
 
 	/* From another node: that caller's weft-proxy has made its span. */
-	e->plan.traffic = (struct plan_traffic){
-		.reporters = TRAFFIC_SOURCE, .mutual = true, .uncounted = true
-	};
+	e->plan.traffic = (struct plan_traffic){ .reporters = TRAFFIC_SOURCE,
+						 .mutual = true,
+						 .uncounted = true };
 	got = ask(e, CAME);
 	o = told(1);
 	cr_expect_null(json_object_get(o, "client"));
@@ -319,8 +319,8 @@ Test(proxy_trace, a_line_has_an_end)
 	e.access.plan = &plan;
 	e.access.request_id = e.host = e.scheme = all;
 	e.access.received = e.access.sent = e.access.duration_ms = UINT64_MAX / 2;
-	e.access.endpoint_port = e.access.local_port = e.access.called_port =
-		e.access.client_port = 65535;
+	e.access.endpoint_port = e.access.local_port = e.access.called_port = e.access.client_port =
+		65535;
 	e.client.start_ns = e.client.end_ns = e.server.start_ns = e.server.end_ns = INT64_MAX;
 	e.source = e.destination = UINT32_MAX;
 	add_tags(&e.client, all, all);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/tracing/endpoint.h"
+#include "daemon/tracing/collector.h"
 #include "daemon/tracing/otlp.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/json_io.h"
@@ -41,9 +41,9 @@ Test(tracing, endpoints)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		struct endpoint e;
+		struct collector e;
 
-		cr_assert_eq(endpoint_parse(rows[i].given, &e), 0, "%s", rows[i].given);
+		cr_assert_eq(collector_parse(rows[i].given, &e), 0, "%s", rows[i].given);
 		cr_expect_str_eq(e.url, rows[i].url);
 		cr_expect_str_eq(e.service, rows[i].service, "%s", rows[i].given);
 		cr_expect_str_eq(e.namespace, rows[i].namespace, "%s", rows[i].given);
@@ -53,34 +53,49 @@ Test(tracing, endpoints)
 Test(tracing, what_is_no_endpoint)
 {
 	static const char *const bad[] = {
-		"", "otel:4318", "grpc://otel:4317", "http://", "http:///v1/traces", "http://a:b",
-		"http://a:0", "http://a:65536", "http://a:", "http://user@a", "http://a/x?y",
-		"http://a/x y", "http://[fd00::1", "http://a b", "ftp://a", "HTTP//a", "http://a#x",
+		"",
+		"otel:4318",
+		"grpc://otel:4317",
+		"http://",
+		"http:///v1/traces",
+		"http://a:b",
+		"http://a:0",
+		"http://a:65536",
+		"http://a:",
+		"http://user@a",
+		"http://a/x?y",
+		"http://a/x y",
+		"http://[fd00::1",
+		"http://a b",
+		"ftp://a",
+		"HTTP//a",
+		"http://a#x",
 	};
-	char longest[2 * ENDPOINT_MAX];
-	struct endpoint e;
+	char longest[2 * COLLECTOR_URL_MAX];
+	struct collector e;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-		cr_expect_neq(endpoint_parse(bad[i], &e), 0, "%s", bad[i]);
+		cr_expect_neq(collector_parse(bad[i], &e), 0, "%s", bad[i]);
 	memset(longest, 'a', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
 	memcpy(longest, "http://", 7);
-	cr_expect_neq(endpoint_parse(longest, &e), 0);
+	cr_expect_neq(collector_parse(longest, &e), 0);
 }
 
 /* ---- lines ---- */
 
-#define SPAN(id, tags) "{\"span_id\":\"" id "\",\"start_ns\":1000,\"end_ns\":2000,\"tags\":{" tags "}}"
-#define REST                                                                                 \
-	"\"method\":\"GET\",\"path\":\"/reviews/0\",\"protocol\":\"HTTP/1.1\","              \
-	"\"response_flags\":\"-\",\"bytes_received\":0,\"bytes_sent\":295,"                  \
-	"\"user_agent\":\"curl/8\",\"request_id\":\"i-d\",\"authority\":\"reviews:9080\","   \
-	"\"upstream_host\":\"10.244.0.31:9080\","                                            \
-	"\"upstream_cluster\":\"outbound|9080|v1|reviews.default.svc.cluster.local\","       \
-	"\"downstream_local_address\":\"10.96.0.23:9080\","                                  \
+#define SPAN(id, tags) \
+	"{\"span_id\":\"" id "\",\"start_ns\":1000,\"end_ns\":2000,\"tags\":{" tags "}}"
+#define REST                                                                                     \
+	"\"method\":\"GET\",\"path\":\"/reviews/0\",\"protocol\":\"HTTP/1.1\","                  \
+	"\"response_flags\":\"-\",\"bytes_received\":0,\"bytes_sent\":295,"                      \
+	"\"user_agent\":\"curl/8\",\"request_id\":\"i-d\",\"authority\":\"reviews:9080\","       \
+	"\"upstream_host\":\"10.244.0.31:9080\","                                                \
+	"\"upstream_cluster\":\"outbound|9080|v1|reviews.default.svc.cluster.local\","           \
+	"\"downstream_local_address\":\"10.96.0.23:9080\","                                      \
 	"\"downstream_remote_address\":\"10.244.0.21:40000\",\"scheme\":\"http\",\"host\":\"\"," \
 	"\"attempts\":1,\"source\":3,\"destination\":4,\"gateway\":0"
-#define LINE(status, parent, more)                                                           \
+#define LINE(status, parent, more)                                                                 \
 	"{\"response_code\":" status ",\"trace_id\":\"" T "\",\"parent_span_id\":" parent "," REST \
 	"," more "}"
 #define BOTH "\"client\":" SPAN(C, "\"team\":\"books\"") ",\"server\":" SPAN(S, "")
@@ -124,9 +139,7 @@ static const json_t *span_at(const json_t *all, size_t n)
 	{
 		const json_t *scope = json_array_get(json_object_get(resource, "scopeSpans"), 0);
 
-		json_array_foreach(json_object_get(scope, "spans"), k, span)
-			if (!n--)
-				return span;
+		json_array_foreach(json_object_get(scope, "spans"), k, span) if (!n--) return span;
 	}
 	return NULL;
 }
@@ -136,9 +149,10 @@ static const char *attribute(const json_t *of, const char *key)
 	json_t *a;
 	size_t i;
 
-	json_array_foreach(json_object_get(of, "attributes"), i, a)
-		if (!strcmp(json_get_text(a, "key", ""), key))
-			return json_get_text(json_object_get(a, "value"), "stringValue", NULL);
+	json_array_foreach(json_object_get(of, "attributes"), i,
+			   a) if (!strcmp(json_get_text(a, "key", ""),
+					  key)) return json_get_text(json_object_get(a, "value"),
+								     "stringValue", NULL);
 	return NULL;
 }
 
@@ -196,7 +210,8 @@ Test(tracing, both_spans_of_a_request)
 	want_text(client, "endTimeUnixNano", "2000");
 	cr_expect_eq(status_of(client), 0);
 	want(client, "component", "proxy");
-	want(client, "node_id", "sidecar~10.244.0.21~productpage-v1-x.default~default.svc.cluster.local");
+	want(client, "node_id",
+	     "sidecar~10.244.0.21~productpage-v1-x.default~default.svc.cluster.local");
 	want(client, "http.method", "GET");
 	want(client, "http.url", "http://reviews:9080/reviews/0");
 	want(client, "http.protocol", "HTTP/1.1");
@@ -301,10 +316,11 @@ Test(tracing, a_gateways_span_is_a_servers)
 
 Test(tracing, short_trace_ids_and_hosts_without_a_cluster)
 {
-	struct otlp_line l = read_line(
-		"{\"trace_id\":\"" C "\",\"host\":\"a.default.svc.cluster.local\","
-		"\"downstream_local_address\":\"[fd00::1]:8080\",\"upstream_host\":\"[fd00::1]:8080\","
-		"\"server\":" SPAN(S, "") "}");
+	struct otlp_line l = read_line("{\"trace_id\":\"" C
+				       "\",\"host\":\"a.default.svc.cluster.local\","
+				       "\"downstream_local_address\":\"[fd00::1]:8080\",\"upstream_"
+				       "host\":\"[fd00::1]:8080\","
+				       "\"server\":" SPAN(S, "") "}");
 	json_t *all = write_lines(&l, 1);
 
 	want_text(span_at(all, 0), "traceId", "0000000000000000" C);
@@ -318,7 +334,8 @@ Test(tracing, short_trace_ids_and_hosts_without_a_cluster)
 Test(tracing, tags_of_telemetries)
 {
 	struct otlp_line l = read_line(
-		LINE("200", "null", "\"client\":" SPAN(C, "\"http.method\":\"other\",\"n\":3,\"\":\"x\"")));
+		LINE("200", "null",
+		     "\"client\":" SPAN(C, "\"http.method\":\"other\",\"n\":3,\"\":\"x\"")));
 	json_t *all = write_lines(&l, 1), *a;
 	unsigned methods = 0;
 	size_t i;

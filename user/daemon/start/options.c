@@ -387,7 +387,7 @@ static int parse_percent(const char *text, unsigned *out)
 static int take_tracing(int key, struct options *o, int *status)
 {
 	if (key == OPT_TRACING_ENDPOINT)
-		return endpoint_parse(optarg, &o->tracing_endpoint)
+		return collector_parse(optarg, &o->tracing_endpoint)
 			       ? wrong(status,
 				       "%s: http://HOST[:PORT][/PATH] or https://... is expected, "
 				       "not \"%s\"",

@@ -17,7 +17,7 @@ enum {
 	STATUS_ERROR = 2, /* Status.StatusCode */
 };
 
-enum kind { KIND_OF_SERVER = 2, KIND_OF_CLIENT = 3 }; /* Span.SpanKind */
+enum span_kind { SPAN_SERVER = 2, SPAN_CLIENT = 3 }; /* Span.SpanKind */
 
 /* ---- reading ---- */
 
@@ -267,11 +267,11 @@ static json_t *attributes_of(const struct telling *t)
 }
 
 /* OpenTelemetry's rules: to who calls, 4xx are errors, too; a response that never came is one. */
-static bool is_error(const struct telling *t, enum kind kind)
+static bool is_error(const struct telling *t, enum span_kind kind)
 {
 	const int status = status_of(t);
 
-	return !status || status >= 500 || (status >= 400 && kind == KIND_OF_CLIENT);
+	return !status || status >= 500 || (status >= 400 && kind == SPAN_CLIENT);
 }
 
 static void set_ids(const struct telling *t, json_t *to)
@@ -290,7 +290,7 @@ static void set_ids(const struct telling *t, json_t *to)
 
 static json_t *span_json(const struct telling *t)
 {
-	const enum kind kind = t->server || t->gateway ? KIND_OF_SERVER : KIND_OF_CLIENT;
+	const enum span_kind kind = t->server || t->gateway ? SPAN_SERVER : SPAN_CLIENT;
 	json_t *out = json_object();
 	char name[TEXT_MAX];
 

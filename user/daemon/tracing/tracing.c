@@ -52,7 +52,7 @@ struct batch {
 };
 
 struct tracing {
-	struct endpoint to;
+	struct collector to;
 	int fifo;
 	struct names *names;
 	CURLM *multi;
@@ -426,7 +426,7 @@ static int set_up(struct tracing *t)
 
 DEFINE_CLEANUP(struct tracing *, tracing_close);
 
-int tracing_open(const struct endpoint *to, const char *run_dir, struct event_loop *loop,
+int tracing_open(const struct collector *to, const char *run_dir, struct event_loop *loop,
 		 struct tracing **out)
 {
 	_cleanup_(tracing_closep) struct tracing *t = calloc(1, sizeof(*t));

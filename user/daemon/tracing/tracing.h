@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "daemon/loop/event.h"
-#include "daemon/tracing/endpoint.h"
+#include "daemon/tracing/collector.h"
 
 enum { TRACING_QUEUE = 2048 };
 
@@ -27,8 +27,8 @@ struct tracing_counts {
 };
 
 /* For weft-proxy's spans; 0 or -errno, after having logged. No other thread may have begun yet. The
- * endpoint is copied, the loop borrowed. */
-int tracing_open(const struct endpoint *to, const char *run_dir, struct event_loop *loop,
+ * first is copied, the loop borrowed. */
+int tracing_open(const struct collector *to, const char *run_dir, struct event_loop *loop,
 		 struct tracing **out);
 /* Where weft-proxy is to write them, until tracing_close(); -1 for NULL. */
 int tracing_fd(const struct tracing *t);

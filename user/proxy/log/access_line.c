@@ -17,7 +17,8 @@ enum {
 	SCRATCH = 64,	  /* for a text that has to be put together */
 	DIGITS = 20,	  /* of a number */
 	ADDRESS_MAX = 54, /* bytes of "[address]:port" */
-	PEER_MAX = 224,	  /* of what a client's certificate says, in all */
+	PATH_BYTES = 1024,
+	PEER_MAX = 224, /* of what a client's certificate says, in all */
 };
 
 static struct value number(uint64_t n)
@@ -334,7 +335,6 @@ enum {
 enum {
 	AUDIT_ROOM = 0 AUDIT_FIELDS(TLS_BYTES),
 	LINE_BYTES = 0 FIELDS(JSON_BYTES),
-	PATH_BYTES = 1024,
 };
 
 /* The end of a line is "\n", or "}\n"; stpcpy() writes a NUL that the next byte replaces. */

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-_Static_assert(ACCESS_LINE_MAX <= LINE_MAX_SIZE, "there is room for a line");
+_Static_assert((int)ACCESS_LINE_MAX <= (int)LINE_MAX_SIZE, "there is room for a line");
 
 struct access_tail *access_tail_new(void)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/tracing/endpoint.h"
+#include "daemon/tracing/collector.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -57,7 +57,7 @@ static bool take(char out[64], const char *text, size_t n)
 }
 
 /* What consists of digits and dots is an address. */
-static void name_service(const char *host, size_t n, struct endpoint *out)
+static void name_service(const char *host, size_t n, struct collector *out)
 {
 	const char *dot = memchr(host, '.', n), *next;
 	size_t rest = dot ? n - (size_t)(dot + 1 - host) : 0, len;
@@ -73,12 +73,12 @@ static void name_service(const char *host, size_t n, struct endpoint *out)
 		out->service[0] = '\0';
 }
 
-int endpoint_parse(const char *url, struct endpoint *out)
+int collector_parse(const char *url, struct collector *out)
 {
 	const char *host = behind_scheme(url);
 	const size_t n = host ? strcspn(host, "/?#") : 0,
 		     len = n && strcspn(host, "@ ") >= n ? host_length(host, n) : 0;
-	struct endpoint e = { .url = "" };
+	struct collector e = { .url = "" };
 	const char *path = host ? host + n : NULL;
 
 	if (!len || strpbrk(url, "?# \t\r\n") || strlen(url) + sizeof(PATH) > sizeof(e.url))
