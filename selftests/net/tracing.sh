@@ -78,7 +78,10 @@ expect_eq "a fault" "$(tree_of fault 3)" "CLIENT sleep.default reviews.$HOSTS/* 
 expect_eq "its flags" "$(received count guid:x-request-id=fault response_flags=FI error=true http.status_code=500)" 1
 rules virtual-service-ratings-test-delay
 page sleep delay -H "end-user: jason" http://reviews:9080/reviews/0
-wait_until 10 spans_are delay 4
+expect_eq "one that its caller gives up" "$(tree_of delay 3)" "CLIENT sleep.default reviews.$HOSTS/* 200 0
+  SERVER reviews.default reviews.$HOSTS/* 200 0
+    CLIENT reviews.default ratings.$HOSTS/* 0 2"
+expect_eq "its flags" "$(received count guid:x-request-id=delay response_flags=DC,DI error=true)" 1
 rules virtual-service-all-v1
 
 # Another weft-proxy goes on.

@@ -41,6 +41,9 @@ static void look_up(const struct engine *e, struct names_end *end)
 
 	if (end->peer)
 		end->name = copy(registry_name(engine_registry(e), REG_PEER, end->peer));
+	if (end->cluster)
+		end->cluster_name =
+			copy(registry_name(engine_registry(e), REG_CLUSTER, end->cluster));
 	if (!pod)
 		return;
 	end->pod = copy(pod->meta.name);
@@ -149,4 +152,5 @@ void names_end_free(struct names_end *e)
 	free(e->name);
 	free(e->pod);
 	free(e->node);
+	free(e->cluster_name);
 }

@@ -19,10 +19,12 @@ struct names;
 /* Who has made a span. */
 struct names_end {
 	__u32 peer;	  /* as in weft/traffic.h; 0: not known */
+	__u32 cluster;	  /* likewise; of what was called */
 	struct addr addr; /* of the pod; all 0: of none */
 	/* The answer, the caller's to free; each is NULL where it isn't known. */
 	char *name;	  /* of the peer (lib/mesh/peer.h) */
 	char *pod, *node; /* of the pod that is at the address now */
+	char *cluster_name;
 };
 
 struct names_question {

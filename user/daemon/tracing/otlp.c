@@ -8,6 +8,7 @@
 #include "lib/base/addr.h"
 #include "lib/base/json_io.h"
 #include "lib/mesh/peer.h"
+#include "weft/policy.h"
 
 enum {
 	SPAN_DIGITS = 16,
@@ -50,13 +51,19 @@ static bool is_line(const json_t *line)
 	       (!parent || is_id(parent, SPAN_DIGITS));
 }
 
+static __u32 id_below(const json_t *line, const char *key, json_int_t max)
+{
+	const json_int_t id = json_get_int(line, key, 0);
+
+	return id > 0 && id < max ? (__u32)id : 0;
+}
+
 static struct names_end made_by(const json_t *line, const char *peer, const char *address)
 {
-	const json_int_t id = json_get_int(line, peer, 0);
-	struct names_end end = { 0 };
+	struct names_end end = { .peer = id_below(line, peer, TRAFFIC_PEERS_MAX),
+				 .cluster = id_below(line, "cluster", CLUSTER_IDS_MAX) };
 	unsigned port;
 
-	end.peer = id > 0 && id < TRAFFIC_PEERS_MAX ? (__u32)id : 0;
 	if (!addr_parse_port(address ? json_get_text(line, address, NULL) : NULL, &end.addr, &port))
 		end.addr = (struct addr){ 0 };
 	return end;
@@ -130,6 +137,12 @@ struct telling {
 	struct peer peer; /* by->name */
 };
 
+/* Of a request that was answered here the line has none. */
+static const char *cluster_of(const struct telling *t)
+{
+	return json_get_text(t->line, "upstream_cluster", t->by->cluster_name);
+}
+
 /* "outbound|9080|v1|reviews.default.svc.cluster.local": its last part, and the port. NULL: it is
  * none of Istio's names. */
 static const char *host_of(const char *cluster, int *port)
@@ -150,8 +163,7 @@ static unsigned port_of(const struct telling *t, const char *key)
 /* As Istio decorates routes; Envoy's own where no route is. */
 static void name_span(const struct telling *t, char out[TEXT_MAX])
 {
-	const char *cluster = json_get_text(t->line, "upstream_cluster", ""),
-		   *called = json_get_text(t->line, "host", "");
+	const char *cluster = cluster_of(t) ?: "", *called = json_get_text(t->line, "host", "");
 	int port = 0;
 	const char *host = host_of(cluster, &port);
 
@@ -178,7 +190,7 @@ static void set_url(const struct telling *t, json_t *to)
 
 static void set_clusters(const struct telling *t, json_t *to)
 {
-	const char *cluster = json_get_text(t->line, "upstream_cluster", NULL);
+	const char *cluster = cluster_of(t);
 	char own[64];
 
 	if (t->server) {

@@ -23,7 +23,7 @@ enum {
 #define LINE_BYTES                                                                                 \
 	(TEXT("trace_id", ID_MAX) + TEXT("parent_span_id", SPAN_ID) + TEXT("scheme", SCHEME_MAX) + \
 	 TEXT("host", HOST_BYTES) + NUMBER("gateway") + NUMBER("attempts") + NUMBER("source") +    \
-	 NUMBER("destination") + 2 * SPAN_BYTES + 2)
+	 NUMBER("destination") + NUMBER("cluster") + 2 * SPAN_BYTES + 2)
 
 _Static_assert(LINE_BYTES <= ACCESS_MORE, "a line may be too long");
 
@@ -94,6 +94,7 @@ size_t trace_line(char line[ACCESS_LINE_MAX], const struct trace_entry *e)
 	p = put_number(p, "attempts", e->access.tries);
 	p = put_number(p, "source", e->source);
 	p = put_number(p, "destination", e->destination);
+	p = put_number(p, "cluster", e->cluster);
 	/* The second one's own bytes are kept free. */
 	if (e->client.id[0])
 		p = put_span(p, end - SPAN_BYTES - 2, "client", &e->client);

@@ -7,6 +7,7 @@
  *
  *	"trace_id": HEX, "parent_span_id": HEX or null, "scheme", "host", "gateway": 0 or 1, "attempts": N,
  *	"source": ID, "destination": ID,         of peers (weft/traffic.h); 0: not known
+ *	"cluster": ID,                           the one that was chosen, also where none was asked; 0: none
  *	"client": SPAN, "server": SPAN           those that there are
  *
  * where SPAN is {"span_id": HEX, "start_ns": N, "end_ns": N, "tags": {NAME: VALUE, ...}}. Tags for which there is no

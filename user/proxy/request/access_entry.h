@@ -52,7 +52,8 @@ struct trace_entry {
 	struct trace_span server; /* the endpoint has got it: within the other, if there is one */
 	bool gateway;
 	uint32_t source, destination; /* peers (weft/traffic.h); 0: not known */
-	struct h1_span host;	      /* that was called, where no cluster was chosen; or empty */
+	uint32_t cluster;	      /* stable id of the one that was chosen; 0: none */
+	struct h1_span host;	      /* that was called then, or empty */
 	struct h1_span scheme;
 };
 

@@ -135,6 +135,7 @@ void request_trace(struct request *rq)
 	e.gateway = rq->plan.gateway;
 	e.source = rq->plan.traffic.source;
 	e.destination = rq->end.reached ? rq->end.peer : 0;
+	e.cluster = rq->plan.traffic.cluster;
 	e.host = rq->plan.traffic.host;
 	e.scheme = rq->plan.scheme;
 	e.client.id[0] = e.server.id[0] = '\0';
