@@ -338,13 +338,13 @@ Test(proxy_trace, a_line_has_an_end)
 Test(proxy_trace, tags_that_fit_are_all_there)
 {
 	struct trace_entry e = entry();
-	char names[TRACE_TAGS_MAX][4];
+	char names[TRACE_TAGS_MAX][16];
 	json_t *o;
 
 	add_tags(&e.client, (struct h1_span){ 0 }, (struct h1_span){ "value", 5 });
 	add_tags(&e.server, (struct h1_span){ 0 }, (struct h1_span){ "value", 5 });
 	for (int i = 0; i < TRACE_TAGS_MAX; i++) {
-		snprintf(names[i], sizeof(names[i]), "t%02d", i % 100);
+		snprintf(names[i], sizeof(names[i]), "t%02d", i);
 		e.client.tags[i].name = e.server.tags[i].name = (struct h1_span){ names[i], 3 };
 	}
 	line[trace_line(line, &e)] = '\0';

@@ -260,7 +260,8 @@ enum step request_try(struct request *rq)
 	rq->endpoint = rq->target.addr;
 	rq->endpoint_port = rq->target.port;
 	rq->request_cut = false;
-	request_headers_tell(&rq->headers, request_trace_tells(rq));
+	if (rq->headers.sampled)
+		request_headers_tell(&rq->headers, request_trace_tells(rq));
 	if (rq->target.closed)
 		return request_try_failed(rq, FAIL_NETWORK_POLICY);
 	if (is_denied(rq, &answer))
