@@ -317,6 +317,7 @@ struct forms {
 	bool w3c, fields, single;
 };
 
+/* Into `out`, which is zeroed. */
 static struct forms read_context(const struct found *f, struct context *out)
 {
 	struct forms is = {
@@ -324,7 +325,6 @@ static struct forms read_context(const struct found *f, struct context *out)
 		.fields = is_trace_id(f->value[B3_TRACE]),
 	};
 
-	*out = (struct context){ 0 };
 	is.single = read_b3(f->value[B3], out);
 	if (is.fields)
 		read_fields(f, out);
@@ -416,7 +416,8 @@ static void go_on(struct request_headers *a, const struct request_headers_ask *a
 static void begin_trace(struct request_headers *a, const struct request_headers_ask *ask,
 			const struct found *f, struct random *random, const struct context *c)
 {
-	const int of_fields = decision_of_fields(f);
+	const int of_fields = f->count[B3_SAMPLED] | f->count[B3_FLAGS] ? decision_of_fields(f)
+									: UNDECIDED;
 	const int decision = of_fields == UNDECIDED ? (int)c->decision : of_fields;
 	bool sampled = decision == SAMPLED;
 
@@ -439,9 +440,11 @@ static void begin_trace(struct request_headers *a, const struct request_headers_
 static void add_trace(struct request_headers *a, const struct request_headers_ask *ask,
 		      const struct found *f, struct random *random)
 {
-	struct context c;
-	const struct forms is = read_context(f, &c);
+	struct context c = { 0 };
+	struct forms is = { 0 };
 
+	if (f->count[TRACEPARENT] | f->count[B3_TRACE] | f->count[B3])
+		is = read_context(f, &c);
 	a->sampled = a->continued = false;
 	/* It belongs to a traceparent that is missing or malformed. */
 	if (!is.w3c && f->count[TRACESTATE])
