@@ -279,18 +279,18 @@ static void add_tags(struct trace_span *s, struct h1_span name, struct h1_span v
 /* A client could otherwise write what weftd believes. */
 Test(proxy_trace, texts_are_escaped)
 {
+	static const char bad[] = "a\",\"client\":{\"span_id\":\"\n";
 	struct trace_entry e = entry();
 	json_t *o, *found;
 
-	e.host = (struct h1_span){ "a\",\"client\":{\"span_id\":\"\n", 24 };
+	e.host = (struct h1_span){ bad, strlen(bad) };
 	e.client.tags[0].name = e.client.tags[0].value = e.host;
 	e.client.tag_count = 1;
 	line[trace_line(line, &e)] = '\0';
 	cr_expect_eq(strchr(line, '\n'), line + strlen(line) - 1);
 	o = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
 	cr_assert_not_null(o, "%s", line);
-	found = json_object_get(json_object_get(json_object_get(o, "client"), "tags"),
-				"a\",\"client\":{\"span_id\":\"\n");
+	found = json_object_get(json_object_get(json_object_get(o, "client"), "tags"), bad);
 	cr_expect_not_null(found);
 	json_decref(o);
 }

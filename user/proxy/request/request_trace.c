@@ -40,6 +40,8 @@ void request_trace_reach(struct request *rq)
 
 /* ---- times ---- */
 
+enum { LOOKS = 4, LOOK_NS = 20000 };
+
 static uint64_t ns_of(clockid_t clock)
 {
 	struct timespec t;
@@ -48,13 +50,20 @@ static uint64_t ns_of(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-/* The loop's clock is CLOCK_MONOTONIC. */
-static void set_times(struct trace_span *s, uint64_t begin_us, uint64_t end_us)
+/* How far CLOCK_REALTIME is ahead of CLOCK_MONOTONIC, the loop's. Spans of one trace are of several
+ * threads: a thread that is interrupted between two looks looks again. */
+static uint64_t ahead_ns(void)
 {
-	const uint64_t ahead = ns_of(CLOCK_REALTIME) - ns_of(CLOCK_MONOTONIC);
+	uint64_t before, now, ahead = 0;
 
-	s->start_ns = ahead + begin_us * 1000;
-	s->end_ns = ahead + end_us * 1000;
+	for (int i = 0; i < LOOKS; i++) {
+		before = ns_of(CLOCK_MONOTONIC);
+		ahead = ns_of(CLOCK_REALTIME) - before;
+		now = ns_of(CLOCK_MONOTONIC);
+		if (now - before < LOOK_NS)
+			break;
+	}
+	return ahead;
 }
 
 /* ---- tags ---- */
@@ -102,34 +111,43 @@ static void add_tags(const struct request *rq, const struct addr *endpoint, stru
 
 /* ---- what is told ---- */
 
-static void add_client(struct request *rq, bool innermost, uint64_t now, struct trace_span *to)
+/* When it is told. */
+struct moment {
+	uint64_t now_us, ahead_ns;
+};
+
+static void add_client(struct request *rq, bool innermost, const struct moment *at,
+		       struct trace_span *to)
 {
 	if (innermost)
 		memcpy(to->id, rq->headers.span, SPAN_ID);
 	else
 		random_hex(&rq->worker->io.random, to->id, SPAN_ID);
-	set_times(to, rq->started_us, now);
+	to->start_ns = at->ahead_ns + rq->started_us * 1000;
+	to->end_ns = at->ahead_ns + at->now_us * 1000;
 	add_tags(rq, NULL, to);
 }
 
-static void add_server(const struct request *rq, uint64_t now, struct trace_span *to)
+static void add_server(const struct request *rq, const struct moment *at, struct trace_span *to)
 {
 	memcpy(to->id, rq->headers.span, SPAN_ID);
-	set_times(to, rq->reached_us, rq->left_us ? rq->left_us : now);
+	to->start_ns = at->ahead_ns + rq->reached_us * 1000;
+	to->end_ns = at->ahead_ns + (rq->left_us ? rq->left_us : at->now_us) * 1000;
 	add_tags(rq, &rq->endpoint, to);
 }
 
 void request_trace(struct request *rq)
 {
 	const struct worker_options *o = &rq->worker->options;
-	const uint64_t now = loop_now_us(rq->worker->io.loop);
 	const bool client = has_client(rq),
 		   server = rq->end.reached && rq->end.in_mesh && rq->end.traced;
 	char flags[FLAGS_TEXT];
 	struct trace_entry e;
+	struct moment at;
 
 	if (!o->trace || (!client && !server))
 		return;
+	at = (struct moment){ loop_now_us(rq->worker->io.loop), ahead_ns() };
 	e.trace_id = rq->headers.trace_id;
 	e.parent_id = rq->headers.parent_id;
 	e.gateway = rq->plan.gateway;
@@ -142,9 +160,9 @@ void request_trace(struct request *rq)
 	e.client.tag_count = e.server.tag_count = 0;
 	request_entry(rq, flags, &e.access);
 	if (client)
-		add_client(rq, !server, now, &e.client);
+		add_client(rq, !server, &at, &e.client);
 	if (server)
-		add_server(rq, now, &e.server);
+		add_server(rq, &at, &e.server);
 	o->trace(o->log_arg, &e);
 	rq->worker->unflushed = true;
 }
