@@ -32,10 +32,10 @@ struct weftd {
 	const char *dashboard;		 /* where the page is; NULL: it is not served */
 	struct access_follow *access_follow;
 	const struct tracing *tracing; /* NULL: no spans are told */
-	bool registry_only; /* outboundTrafficPolicy, as weftd was started */
-	bool quit;	    /* asked to end */
-	bool left;	    /* with nothing of it on the node any more */
-	bool changed;	    /* the rules have changed since this was last cleared */
+	bool registry_only;	       /* outboundTrafficPolicy, as weftd was started */
+	bool quit;		       /* asked to end */
+	bool left;		       /* with nothing of it on the node any more */
+	bool changed;		       /* the rules have changed since this was last cleared */
 };
 
 /* 0; -EINVAL with the reasons in reply->errors; other -errno, told by its name; -EINPROGRESS: it

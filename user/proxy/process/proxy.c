@@ -474,9 +474,13 @@ static int prepare(struct proxy *p)
 
 int proxy_run(const struct proxy_options *o)
 {
-	_cleanup_(proxy_stop) struct proxy p = {
-		.options = o, .signals = -1, .log = -1, .follow = -1, .trace = -1, .wake = -1, .alarm = -1
-	};
+	_cleanup_(proxy_stop) struct proxy p = { .options = o,
+						 .signals = -1,
+						 .log = -1,
+						 .follow = -1,
+						 .trace = -1,
+						 .wake = -1,
+						 .alarm = -1 };
 	int r;
 
 	raise_limit();
