@@ -13,7 +13,7 @@
 
 enum {
 	TRAFFIC_PEERS_MAX = 16384,	/* that have names at one time */
-	TRAFFIC_PEER_IDS_MAX = 1 << 30, /* ids are below: at one a second they last for 34 years */
+	TRAFFIC_PEER_IDS_MAX = 1 << 29, /* ids are below: at one a second they last for 17 years */
 	TRAFFIC_PEER_NAME_MAX = 512,
 	TRAFFIC_HTTP_ROWS = 4096,
 	TRAFFIC_CALLER_ROWS = 512,	   /* of one caller; then codes are told apart by class */

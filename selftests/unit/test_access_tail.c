@@ -38,7 +38,7 @@ static void close_pipe(void)
 	close(ends[1]);
 }
 
-static char bytes[4 * ACCESS_TAIL_SIZE];
+static char bytes[4 * LINE_PIPE_SIZE];
 
 /* Everything that is in the pipe. */
 static size_t read_all(void)
@@ -58,12 +58,12 @@ Test(access_tail, some_of_each_second_are_kept)
 
 	for (int i = 0; i < 100; i++)
 		write_at(t, 5000 + (uint64_t)i);
-	cr_expect_eq(lines(t->bytes, t->len), ACCESS_TAIL_PER_S);
+	cr_expect_eq(lines(t->pipe.bytes, t->pipe.len), ACCESS_TAIL_PER_S);
 	for (int i = 0; i < 100; i++)
 		write_at(t, 7000);
-	cr_expect_eq(lines(t->bytes, t->len), 2 * ACCESS_TAIL_PER_S);
+	cr_expect_eq(lines(t->pipe.bytes, t->pipe.len), 2 * ACCESS_TAIL_PER_S);
 	cr_expect(access_tail_flush(t), "nothing is to be written");
-	cr_expect_eq(lines(t->bytes, t->len), 2 * ACCESS_TAIL_PER_S);
+	cr_expect_eq(lines(t->pipe.bytes, t->pipe.len), 2 * ACCESS_TAIL_PER_S);
 }
 
 Test(access_tail, the_latest_are_kept_in_whole_lines)
@@ -72,10 +72,10 @@ Test(access_tail, the_latest_are_kept_in_whole_lines)
 
 	for (int i = 0; i < 5000; i++)
 		write_at(t, (uint64_t)i * 100);
-	cr_expect_leq(t->len, ACCESS_TAIL_SIZE);
-	cr_expect_gt(t->len, ACCESS_TAIL_SIZE / 2);
-	cr_expect_eq(t->bytes[0], '{');
-	cr_expect_eq(t->bytes[t->len - 1], '\n');
+	cr_expect_leq(t->pipe.len, LINE_PIPE_SIZE);
+	cr_expect_gt(t->pipe.len, LINE_PIPE_SIZE / 2);
+	cr_expect_eq(t->pipe.bytes[0], '{');
+	cr_expect_eq(t->pipe.bytes[t->pipe.len - 1], '\n');
 }
 
 Test(access_tail, all_are_told_while_something_follows, .init = open_pipe, .fini = close_pipe)
@@ -99,18 +99,18 @@ Test(access_tail, what_is_lost_is_counted, .init = open_pipe, .fini = close_pipe
 	access_tail_switch(t, ends[1]);
 	for (int i = 0; i < 1000; i++)
 		write_at(t, 1000);
-	cr_expect_gt(t->lost, 0);
+	cr_expect_gt(t->pipe.lost, 0);
 	cr_expect_not(access_tail_flush(t), "the pipe takes no more");
 	told = lines(bytes, read_all());
 	while (!access_tail_flush(t))
 		told += lines(bytes, read_all());
 	told += lines(bytes, read_all());
-	cr_expect_eq(told + t->lost, 1000);
+	cr_expect_eq(told + t->pipe.lost, 1000);
 	write_at(t, 1000);
 	cr_expect(access_tail_flush(t));
 	read_all();
 	cr_expect_eq(strncmp(bytes, "{\"lost\":", 8), 0, "%s", bytes);
-	cr_expect_eq(t->lost, 0);
+	cr_expect_eq(t->pipe.lost, 0);
 }
 
 Test(access_tail, one_that_goes_is_left, .init = open_pipe)
@@ -122,7 +122,7 @@ Test(access_tail, one_that_goes_is_left, .init = open_pipe)
 	write_at(t, 1000);
 	signal(SIGPIPE, SIG_IGN);
 	cr_expect(access_tail_flush(t));
-	cr_expect_eq(t->fd, -1);
-	cr_expect_eq(lines(t->bytes, t->len), 1, "it is kept for the next one");
+	cr_expect_eq(t->pipe.fd, -1);
+	cr_expect_eq(lines(t->pipe.bytes, t->pipe.len), 1, "it is kept for the next one");
 	close(ends[1]);
 }

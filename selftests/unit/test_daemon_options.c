@@ -63,6 +63,32 @@ Test(daemon_options, dashboard, .init = cr_redirect_stderr)
 	cr_expect_neq(parse("--dashboard=:15021", NULL, NULL, &o), 0);
 }
 
+Test(daemon_options, tracing, .init = cr_redirect_stderr)
+{
+	static const char *const wrong[] = { "",   ".5",   "100.01",	 "101", "1.234",
+					     "1.", "-1",   "1e2",	 "1%",	"1,5",
+					     " 1", "1000", "99999999999" };
+	struct options o;
+
+	cr_assert_eq(parse("--source=files", NULL, NULL, &o), 0);
+	cr_expect_str_eq(o.tracing_endpoint.url, "");
+	cr_expect_eq(o.tracing_sampling, 100, "1 %%");
+	cr_assert_eq(parse("--tracing-endpoint=http://otel:4318", "--tracing-sampling=0.05", NULL,
+			   &o),
+		     0);
+	cr_expect_str_eq(o.tracing_endpoint.url, "http://otel:4318/v1/traces");
+	cr_expect_eq(o.tracing_sampling, 5);
+	cr_assert_eq(parse("--tracing-sampling=100.00", NULL, NULL, &o), 0);
+	cr_expect_eq(o.tracing_sampling, 10000);
+	cr_assert_eq(parse("--tracing-sampling=0", NULL, NULL, &o), 0);
+	cr_expect_eq(o.tracing_sampling, 0);
+	cr_assert_eq(parse("--tracing-sampling=12.5", NULL, NULL, &o), 0);
+	cr_expect_eq(o.tracing_sampling, 1250);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		cr_expect_neq(parse("--tracing-sampling", wrong[i], NULL, &o), 0, "%s", wrong[i]);
+	cr_expect_neq(parse("--tracing-endpoint=otel:4317", NULL, NULL, &o), 0);
+}
+
 Test(daemon_options, metrics, .init = cr_redirect_stderr)
 {
 	struct options o;

@@ -85,7 +85,7 @@ static int take_identities(void *arg, int fd)
 	return 0;
 }
 
-static int logged = -1, followed = -1, clients = -1, json;
+static int logged = -1, followed = -1, traced = -1, clients = -1, json;
 static uint32_t drain_ms, drain_shared;
 static int wake;
 static bool ends;
@@ -94,6 +94,13 @@ static int take_follow(void *arg, int fd)
 {
 	(void)arg;
 	followed = fd;
+	return 0;
+}
+
+static int take_trace(void *arg, int fd)
+{
+	(void)arg;
+	traced = fd;
 	return 0;
 }
 
@@ -154,6 +161,7 @@ static void begin(void)
 				  .requests = tell_requests,
 				  .log = take_log,
 				  .follow = take_follow,
+				  .trace = take_trace,
 				  .credentials = take_credentials,
 				  .tell_tickets = write_tickets,
 				  .take_tickets = read_tickets,
@@ -372,6 +380,18 @@ Test(proxy_orders, what_follows_requests_is_told_them)
 	close(followed);
 	cr_assert_eq(ask(conn, PROXY_FOLLOW, -1), 0);
 	cr_assert_eq(followed, -1, "nothing does any more");
+	quit(conn);
+}
+
+Test(proxy_orders, spans_go_where_weftd_says)
+{
+	_cleanup_close_ int conn = reach();
+
+	cr_assert_eq(ask(conn, PROXY_TRACE, signals), 0);
+	cr_assert_geq(traced, 0);
+	close(traced);
+	cr_assert_eq(ask(conn, PROXY_TRACE, -1), 0);
+	cr_assert_eq(traced, -1, "nowhere");
 	quit(conn);
 }
 

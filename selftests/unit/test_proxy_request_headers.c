@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/route/snapshot.h"
 #include "proxy/request/request_headers.h"
 #include "test_proxy_env.h"
 
@@ -18,16 +19,21 @@
 
 static struct random rnd;
 static char text[8192];
+/* What the next ones are asked with, and what came of the last one. */
+static uint32_t sampling;
+static bool told;
+static struct request_headers last;
 
 /* The fields as lines, in the order of the request's own ones and then those added. */
 static const char *added_to(const char *fields, bool gateway, const char *client)
 {
 	static char head[4096];
 	struct h1_request q;
-	struct request_headers a;
 	struct request_headers_ask ask = { .request = &q,
 					   .scheme = { "http", 4 },
-					   .gateway = gateway };
+					   .gateway = gateway,
+					   .sampling = sampling,
+					   .told = told };
 	size_t len = 0;
 	int n = snprintf(head, sizeof(head), "GET /a HTTP/1.1\r\nHost: h\r\n%s\r\n", fields);
 	unsigned b[4] = { 0 };
@@ -42,19 +48,19 @@ static const char *added_to(const char *fields, bool gateway, const char *client
 				      (unsigned char)b[3] } };
 	cr_assert_eq(h1_parse_request(head, (size_t)n, 0, &q), n, "%s", head);
 	random_begin(&rnd);
-	request_headers_make(&a, &ask, &rnd);
+	request_headers_make(&last, &ask, &rnd);
 	text[0] = '\0';
 	for (size_t i = 1; i < q.m.header_count; i++)
-		if (!request_headers_replace(&a, q.m.headers[i].name))
+		if (!request_headers_replace(&last, q.m.headers[i].name))
 			len += (size_t)sprintf(text + len, "%.*s: %.*s\n",
 					       (int)q.m.headers[i].name.n, q.m.headers[i].name.p,
 					       (int)q.m.headers[i].value.n, q.m.headers[i].value.p);
-	for (size_t i = 0; i < a.count; i++)
-		if (a.fields[i].value.p)
-			len += (size_t)sprintf(text + len, "%s: %.*s%.*s\n", a.fields[i].name.p,
-					       (int)a.fields[i].value.n, a.fields[i].value.p,
-					       (int)a.fields[i].more.n,
-					       a.fields[i].more.n ? a.fields[i].more.p : "");
+	for (size_t i = 0; i < last.count; i++)
+		if (last.fields[i].value.p)
+			len += (size_t)sprintf(text + len, "%s: %.*s%.*s\n", last.fields[i].name.p,
+					       (int)last.fields[i].value.n, last.fields[i].value.p,
+					       (int)last.fields[i].more.n,
+					       last.fields[i].more.n ? last.fields[i].more.p : "");
 	return text;
 }
 
@@ -93,6 +99,7 @@ Test(proxy_request_headers, both_forms_of_a_new_trace_say_the_same)
 	int sampled, sampled2;
 	const char *got;
 
+	sampling = HS_SAMPLING_ALL / 2;
 	for (int i = 0; i < 300; i++) {
 		got = strstr(added_to("", false, NULL), "x-b3-sampled");
 		cr_assert_eq(sscanf(got,
@@ -106,26 +113,175 @@ Test(proxy_request_headers, both_forms_of_a_new_trace_say_the_same)
 	}
 }
 
-Test(proxy_request_headers, what_is_there_is_carried_on)
+#define W3C "traceparent: 00-" T "-" S "-01\r\n"
+
+/* Where no span is told the trace may be the applications' own, whose spans belong together. */
+Test(proxy_request_headers, what_is_there_goes_on_where_nothing_is_told)
 {
-	want_lines(added_to(HERE "traceparent: 00-" T "-" S "-01\r\nTraceState: a=b\r\n", false,
-			    NULL),
+	sampling = HS_SAMPLING_ALL;
+	want_lines(added_to(HERE W3C "TraceState: a=b\r\n", false, NULL),
+		   SAME "traceparent: 00-" T "-" S "-01\nTraceState: a=b\n");
+	want_lines(added_to(HERE "b3: " T "-" S "\r\n", false, NULL), SAME "b3: " T "-" S "\n");
+	want_lines(added_to(HERE "X-B3-TraceId: " T "\r\nX-B3-SpanId: " S "\r\n", false, NULL),
+		   SAME "X-B3-TraceId: " T "\nX-B3-SpanId: " S "\n");
+	cr_expect_not(last.sampled);
+}
+
+Test(proxy_request_headers, what_is_not_sampled_goes_on)
+{
+	sampling = HS_SAMPLING_ALL;
+	told = true;
+	want_lines(added_to(HERE "traceparent: 00-" T "-" S "-00\r\n", false, NULL),
+		   SAME "traceparent: 00-" T "-" S "-00\n");
+	cr_expect_not(last.sampled);
+	want_lines(added_to(HERE "b3: " T "-" S "-0\r\n", false, NULL), SAME "b3: " T "-" S "-0\n");
+	cr_expect_not(last.sampled);
+	want_lines(added_to(HERE "b3: 0\r\n", false, NULL), SAME "b3: 0\n");
+	cr_expect_not(last.sampled);
+}
+
+static void want_context(const char *trace, const char *parent)
+{
+	cr_expect(last.sampled);
+	cr_expect_eq(last.trace_id.n, strlen(trace));
+	cr_expect_eq(memcmp(last.trace_id.p, trace, last.trace_id.n), 0);
+	cr_expect_eq(last.parent_id.n, strlen(parent));
+	cr_expect(!last.parent_id.n || !memcmp(last.parent_id.p, parent, last.parent_id.n));
+}
+
+Test(proxy_request_headers, what_is_told_is_carried_on)
+{
+	told = true;
+	want_lines(added_to(HERE W3C "TraceState: a=b\r\n", false, NULL),
 		   SAME "TraceState: a=b\ntraceparent: 00-" T "-" HEX16 "-01\n");
 	cr_expect_null(strstr(text, S), "the span is not a new one");
-	want_lines(added_to(HERE "traceparent: cc-" T "-" S "-01-more\r\n", false, NULL),
-		   SAME "traceparent: 00-" T "-" HEX16 "-01\n");
+	want_context(T, S);
+	cr_expect_not_null(memmem(text, strlen(text), last.span, 16));
+	want_lines(added_to(HERE "traceparent: cc-" T "-" S "-0b-more\r\n", false, NULL),
+		   SAME "traceparent: 00-" T "-" HEX16 "-0b\n");
 	want_lines(added_to(HERE "X-B3-TraceId: " T "\r\nX-B3-SpanId: " S
 				 "\r\nX-B3-ParentSpanId: 0123456789abcdef\r\nX-B3-Sampled: 1\r\n",
 			    false, NULL),
 		   SAME "X-B3-TraceId: " T "\nX-B3-Sampled: 1\nx-b3-spanid: " HEX16
 			"\nx-b3-parentspanid: " S "\n");
+	want_context(T, S);
 	want_lines(added_to(HERE "b3: " T "-" S "-1\r\n", false, NULL),
 		   SAME "b3: " T "-" HEX16 "-1-" S "\n");
+	want_context(T, S);
 	want_lines(added_to(HERE "b3: " T "-" S "-d-0123456789abcdef\r\n", false, NULL),
 		   SAME "b3: " T "-" HEX16 "-d-" S "\n");
-	want_lines(added_to(HERE "b3: 0123456789abcdef-" S "\r\n", false, NULL),
-		   SAME "b3: 0123456789abcdef-" HEX16 "\n");
-	want_lines(added_to(HERE "b3: 0\r\n", false, NULL), SAME "b3: 0\n");
+	want_context(T, S);
+	want_lines(added_to(HERE "b3: 0123456789abcdef-" S "-1\r\n", false, NULL),
+		   SAME "b3: 0123456789abcdef-" HEX16 "-1-" S "\n");
+	want_context("0123456789abcdef", S);
+	want_lines(added_to(HERE "X-B3-TraceId: " T "\r\nX-B3-SpanId: " S "\r\nX-B3-Flags: 1\r\n",
+			    false, NULL),
+		   SAME "X-B3-TraceId: " T "\nX-B3-Flags: 1\nx-b3-spanid: " HEX16
+			"\nx-b3-parentspanid: " S "\n");
+	want_context(T, S);
+}
+
+/* As Bookinfo's services hand it on: all forms say the same. */
+Test(proxy_request_headers, all_forms_are_carried_on_by_one_span)
+{
+	char span[17], b3[17], single[17];
+
+	told = true;
+	added_to(HERE W3C "x-b3-traceid: " T "\r\nx-b3-spanid: " S "\r\nx-b3-sampled: 1\r\nb3: " T
+			  "-" S "-1\r\n",
+		 false, NULL);
+	want_context(T, S);
+	cr_assert_eq(sscanf(strstr(text, "traceparent"), "traceparent: 00-" T "-%16s", span), 1);
+	cr_assert_eq(sscanf(strstr(text, "x-b3-spanid"), "x-b3-spanid: %16s", b3), 1);
+	cr_assert_eq(sscanf(strstr(text, "b3: "), "b3: " T "-%16s", single), 1);
+	cr_expect_str_eq(span, b3);
+	cr_expect_str_eq(span, single);
+	cr_expect_eq(memcmp(span, last.span, 16), 0);
+}
+
+/* A trace that is sampled, but of whose spans here none is told after all. */
+Test(proxy_request_headers, what_is_not_told_after_all_goes_on)
+{
+	struct h1_span own = { "Traceparent", 11 };
+
+	told = true;
+	added_to(HERE W3C, false, NULL);
+	cr_expect(request_headers_replace(&last, own));
+	request_headers_tell(&last, false);
+	cr_expect_not(request_headers_replace(&last, own));
+	request_headers_tell(&last, true);
+	cr_expect(request_headers_replace(&last, own));
+}
+
+/* What has begun the trace has left that to others. */
+Test(proxy_request_headers, what_is_undecided_is_decided_here)
+{
+	told = true;
+	sampling = 0;
+	want_lines(added_to(HERE "b3: " T "-" S "\r\n", false, NULL), SAME "b3: " T "-" S "-0\n");
+	want_lines(added_to(HERE "X-B3-TraceId: " T "\r\nX-B3-SpanId: " S "\r\n", false, NULL),
+		   SAME "X-B3-TraceId: " T "\nX-B3-SpanId: " S "\nx-b3-sampled: 0\n");
+	cr_expect_not(last.sampled);
+	sampling = HS_SAMPLING_ALL;
+	want_lines(added_to(HERE "b3: " T "-" S "\r\n", false, NULL),
+		   SAME "b3: " T "-" HEX16 "-1-" S "\n");
+	want_lines(added_to(HERE "X-B3-TraceId: " T "\r\nX-B3-SpanId: " S "\r\n", false, NULL),
+		   SAME "X-B3-TraceId: " T "\nx-b3-sampled: 1\nx-b3-spanid: " HEX16
+			"\nx-b3-parentspanid: " S "\n");
+	want_context(T, S);
+}
+
+/* How many of 10,000 that begin here. */
+static unsigned sampled_of_10000(uint32_t of)
+{
+	unsigned n = 0;
+
+	told = true;
+	sampling = of;
+	for (int i = 0; i < 10000; i++) {
+		added_to("", false, NULL);
+		n += last.sampled;
+		cr_assert_eq(last.sampled, !!strstr(text, "x-b3-sampled: 1"));
+	}
+	return n;
+}
+
+Test(proxy_request_headers, as_many_are_sampled_as_the_row_says)
+{
+	unsigned n;
+
+	cr_expect_eq(sampled_of_10000(0), 0);
+	cr_expect_eq(sampled_of_10000(HS_SAMPLING_ALL), 10000);
+	n = sampled_of_10000(100); /* 6 standard deviations */
+	cr_expect(n > 40 && n < 160, "1 %%: %u of 10,000", n);
+	n = sampled_of_10000(2500);
+	cr_expect(n > 2240 && n < 2760, "25 %%: %u of 10,000", n);
+}
+
+Test(proxy_request_headers, one_of_which_nothing_is_told_makes_no_spans)
+{
+	sampling = HS_SAMPLING_ALL;
+	added_to("", false, NULL);
+	cr_expect_not_null(strstr(text, "x-b3-sampled: 1"));
+	cr_expect_not(last.sampled);
+}
+
+Test(proxy_request_headers, a_decision_to_sample_is_kept)
+{
+	told = true;
+	want_lines(added_to(HERE "X-B3-Sampled: 1\r\n", false, NULL),
+		   SAME "X-B3-Sampled: 1\nx-b3-traceid: [0-9a-f]{32}\nx-b3-spanid: " HEX16
+			"\ntraceparent: 00-[0-9a-f]{32}-" HEX16 "-01\n");
+	cr_expect(last.sampled);
+	cr_expect_eq(last.parent_id.n, 0u);
+	want_lines(added_to(HERE "X-B3-Flags: 1\r\n", false, NULL),
+		   SAME "X-B3-Flags: 1\nx-b3-traceid: [0-9a-f]{32}\nx-b3-spanid: " HEX16
+			"\ntraceparent: 00-[0-9a-f]{32}-" HEX16 "-01\n");
+	cr_expect(last.sampled);
+	want_lines(added_to(HERE "b3: d\r\n", false, NULL),
+		   SAME "x-b3-sampled: 1\nx-b3-traceid: [0-9a-f]{32}\nx-b3-spanid: " HEX16
+			"\ntraceparent: 00-[0-9a-f]{32}-" HEX16 "-01\n");
+	cr_expect(last.sampled);
 }
 
 Test(proxy_request_headers, a_decision_not_to_sample_is_kept)

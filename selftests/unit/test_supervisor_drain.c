@@ -61,6 +61,7 @@ static void setup(void)
 				 .slot = 7,
 				 .options = { .run_dir = dir,
 					      .access_log = -1,
+					      .spans = -1,
 					      .drain_ms = 4500,
 					      .on_death = on_death } };
 	cr_assert_eq(event_loop_open(&s.loop), 0);

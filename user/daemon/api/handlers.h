@@ -15,6 +15,7 @@
 struct access_follow;
 struct leave;
 struct node_health;
+struct tracing;
 
 /* What the handlers work on. Everything is borrowed. */
 struct weftd {
@@ -30,10 +31,11 @@ struct weftd {
 	struct node_health *node_health; /* NULL: not yet */
 	const char *dashboard;		 /* where the page is; NULL: it is not served */
 	struct access_follow *access_follow;
-	bool registry_only; /* outboundTrafficPolicy, as weftd was started */
-	bool quit;	    /* asked to end */
-	bool left;	    /* with nothing of it on the node any more */
-	bool changed;	    /* the rules have changed since this was last cleared */
+	const struct tracing *tracing; /* NULL: no spans are told */
+	bool registry_only;	       /* outboundTrafficPolicy, as weftd was started */
+	bool quit;		       /* asked to end */
+	bool left;		       /* with nothing of it on the node any more */
+	bool changed;		       /* the rules have changed since this was last cleared */
 };
 
 /* 0; -EINVAL with the reasons in reply->errors; other -errno, told by its name; -EINPROGRESS: it

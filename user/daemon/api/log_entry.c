@@ -61,29 +61,12 @@ static json_t *cleaned(const json_t *line)
 	return out;
 }
 
-/* "10.0.0.1:80" or "[fd00::1]:80". */
-static bool parse_address(const char *text, struct addr *addr, unsigned *port)
-{
-	const char *colon = text ? strrchr(text, ':') : NULL;
-	char copy[ADDR_TEXT_MAX];
-	size_t len;
-
-	if (!colon || (size_t)(colon - text) >= sizeof(copy))
-		return false;
-	text += *text == '[';
-	len = (size_t)(colon - text) - (colon > text && colon[-1] == ']');
-	memcpy(copy, text, len);
-	copy[len] = '\0';
-	*port = (unsigned)strtoul(colon + 1, NULL, 10);
-	return addr_parse(copy, addr) == 0;
-}
-
 static json_t *end_of(const struct engine *engine, const char *text)
 {
 	struct addr addr;
 	unsigned port;
 
-	return parse_address(text, &addr, &port) ? ends_at(engine, &addr, port) : json_object();
+	return addr_parse_port(text, &addr, &port) ? ends_at(engine, &addr, port) : json_object();
 }
 
 /* What was called: the cluster's host, or the request's. */

@@ -12,6 +12,7 @@
 #include "daemon/datapath/map_use.h"
 #include "daemon/resolve/resolver.h"
 #include "daemon/source/kubernetes.h"
+#include "daemon/tracing/tracing.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/http_stat_fields.h"
 #include "lib/base/table.h"
@@ -98,6 +99,8 @@ GAUGE(certificates, "weft_identity_certificates",
       "Identities of this node's pods for mutual TLS: wanted, and those with a valid certificate.");
 COUNTER(signatures, "weft_identity_signatures",
 	"Certificates for mutual TLS that were asked for, by result.");
+COUNTER(spans_sent, "weft_spans_sent", "Spans that the collector of traces has taken.");
+COUNTER(spans_dropped, "weft_spans_dropped", "Spans that it has not, by reason.");
 
 static int tell_engine(const struct weftd *d, struct metrics_samples *to)
 {
@@ -267,11 +270,28 @@ static int tell_identities(const struct weftd *d, struct metrics_samples *to)
 		 : tell(to, &signatures, "_total", (double)s.failed_count, "result=\"failure\"");
 }
 
+static int tell_spans(const struct weftd *d, struct metrics_samples *to)
+{
+	struct tracing_counts c;
+	int r;
+
+	if (!d->tracing)
+		return 0;
+	c = tracing_counts(d->tracing);
+	r = count(to, &spans_sent, (double)c.sent);
+	if (!r)
+		r = tell(to, &spans_dropped, "_total", (double)c.overflow, "reason=\"overflow\"");
+	if (!r)
+		r = tell(to, &spans_dropped, "_total", (double)c.collector, "reason=\"collector\"");
+	return r ? r
+		 : tell(to, &spans_dropped, "_total", (double)c.rejected, "reason=\"rejected\"");
+}
+
 int metrics_own_loop(const struct weftd *d, bool is_ready, struct metrics_samples *out)
 {
 	static int (*const parts[])(const struct weftd *d, struct metrics_samples *to) = {
-		tell_engine,	 tell_node, tell_kernel,    tell_proxy,
-		tell_kubernetes, tell_dns,  tell_identities
+		tell_engine,	 tell_node, tell_kernel,     tell_proxy,
+		tell_kubernetes, tell_dns,  tell_identities, tell_spans
 	};
 	int r = count(out, &ready, is_ready);
 

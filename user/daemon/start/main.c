@@ -23,6 +23,7 @@
 #include "daemon/start/notify.h"
 #include "daemon/start/options.h"
 #include "daemon/start/sources.h"
+#include "daemon/tracing/tracing.h"
 #include "daemon/source/kubernetes_cache.h"
 #include "daemon/bpf/pin.h"
 #include "daemon/page/page.h"
@@ -53,6 +54,7 @@ DEFINE_CLEANUP(struct page *, page_close);
 DEFINE_CLEANUP(struct access_follow *, access_follow_close);
 DEFINE_CLEANUP(struct refusal_lines *, refusal_lines_close);
 DEFINE_CLEANUP(struct metrics_start *, metrics_start_close);
+DEFINE_CLEANUP(struct tracing *, tracing_close);
 
 /* All directories and the network namespace, so that two daemons can't share any. */
 struct locks {
@@ -263,13 +265,15 @@ static int set_listeners(struct kernel *kernel, const struct supervisor *supervi
 
 /* Into *access_log and *pipe goes what the supervisor borrows. */
 static int open_supervisor(const struct options *o, struct event_loop *loop, struct kernel *kernel,
-			   int *access_log, struct access_pipe **pipe, struct supervisor **out)
+			   const struct tracing *tracing, int *access_log,
+			   struct access_pipe **pipe, struct supervisor **out)
 {
 	struct supervisor_options options = {
 		.run_dir = o->run_dir,
 		.workers = o->workers,
 		.log_level = o->log_level,
 		.access_log_json = strcmp(o->access_log_format, "json") == 0,
+		.spans = tracing_fd(tracing),
 		.drain_ms = o->drain_s * 1000,
 		.fds = { { "--cluster-stats-fd", kernel_map(kernel, "http_clusters") },
 			 { "--route-stats-fd", kernel_map(kernel, "http_routes") },
@@ -289,6 +293,14 @@ static int open_supervisor(const struct options *o, struct event_loop *loop, str
 	if (!r)
 		r = supervisor_open(&options, loop, out);
 	return r ? r : set_listeners(kernel, *out);
+}
+
+static int open_tracing(const struct options *o, struct event_loop *loop, struct tracing **out)
+{
+	if (o->tracing_endpoint.url[0])
+		return tracing_open(&o->tracing_endpoint, o->run_dir, loop, out);
+	tracing_forget(o->run_dir);
+	return 0;
 }
 
 static void remove_socket(const char *run_dir)
@@ -414,6 +426,7 @@ static int serve(const struct options *o)
 	_cleanup_(sources_close) struct sources sources = { 0 };
 	_cleanup_close_ int access_log = -1, listener = -1;
 	_cleanup_(access_pipe_closep) struct access_pipe *pipe = NULL;
+	_cleanup_(tracing_closep) struct tracing *spans = NULL;
 	_cleanup_(supervisor_closep) struct supervisor *supervisor = NULL;
 	_cleanup_(resolver_closep) struct resolver *resolver = NULL;
 	_cleanup_(identities_closep) struct identities *identities = NULL;
@@ -444,6 +457,8 @@ static int serve(const struct options *o)
 	if (!r)
 		r = metrics_start_open(o, loop, &metrics);
 	if (!r)
+		r = open_tracing(o, loop, &spans);
+	if (!r)
 		r = sources_open(o, loop, &sources);
 	if (!r)
 		r = dir_note(o->run_dir, BPFFS_NOTE, o->kernel.bpffs);
@@ -452,7 +467,7 @@ static int serve(const struct options *o)
 	if (!r)
 		r = kernel_open(&o->kernel, loop, &kernel);
 	if (!r)
-		r = open_supervisor(o, loop, kernel, &access_log, &pipe, &supervisor);
+		r = open_supervisor(o, loop, kernel, spans, &access_log, &pipe, &supervisor);
 	if (!r)
 		r = open_health(o, loop, &d, &health);
 	if (!r)
@@ -469,6 +484,7 @@ static int serve(const struct options *o)
 						      .resolver = resolver,
 						      .registry_only = o->kernel.registry_only,
 						      .client_tls_dir = o->client_tls_dir,
+						      .tracing = { o->tracing_sampling, spans },
 						      .identities = identities });
 	runs.engine = engine;
 	r = engine ? engine_start(engine) : log_err(-ENOMEM, "start");
@@ -508,6 +524,10 @@ static int serve(const struct options *o)
 	if (r)
 		return log_err(r, "follow the access log");
 	d.access_follow = access_follow;
+	d.tracing = spans;
+	r = tracing_begin(spans, engine);
+	if (r)
+		return r;
 	r = metrics_start_serve(metrics, &d);
 	if (r)
 		return r;

@@ -13,6 +13,7 @@
 #include "daemon/api/metrics.h"
 #include "daemon/resolve/dns.h"
 #include "daemon/start/options.h"
+#include "lib/route/snapshot.h"
 #include "weft/tproxy.h"
 
 enum { DRAIN_MAX_S = 86400, HEALTH_WAIT_MAX_S = 3600 };
@@ -51,6 +52,8 @@ enum option_key {
 	OPT_DASHBOARD,
 	OPT_METRICS,
 	OPT_METRICS_SERIES_MAX,
+	OPT_TRACING_ENDPOINT,
+	OPT_TRACING_SAMPLING,
 	OPT_DNS,
 	OPT_OUTBOUND,
 	OPT_CLIENT_TLS_DIR,
@@ -89,6 +92,8 @@ static const struct option long_options[] = {
 	{ "dashboard", required_argument, NULL, OPT_DASHBOARD },
 	{ "metrics", required_argument, NULL, OPT_METRICS },
 	{ "metrics-series-max", required_argument, NULL, OPT_METRICS_SERIES_MAX },
+	{ "tracing-endpoint", required_argument, NULL, OPT_TRACING_ENDPOINT },
+	{ "tracing-sampling", required_argument, NULL, OPT_TRACING_SAMPLING },
 	{ "dns", required_argument, NULL, OPT_DNS },
 	{ "outbound-traffic-policy", required_argument, NULL, OPT_OUTBOUND },
 	{ "client-tls-dir", required_argument, NULL, OPT_CLIENT_TLS_DIR },
@@ -160,6 +165,15 @@ static const char usage[] =
 	"up "
 	"as unknown\n"
 	"                        (100000)\n"
+	"  --tracing-endpoint URL\n"
+	"                        the collector to which spans of sampled traces are sent, by "
+	"OTLP/HTTP; without\n"
+	"                        a path it is /v1/traces (none)\n"
+	"  --tracing-sampling PERCENT\n"
+	"                        how many are sampled of the traces that begin in the mesh, 0.00 "
+	"to "
+	"100.00,\n"
+	"                        where no Telemetry says it (1)\n"
 	"  --dns ADDR[:PORT]     the DNS server that is asked for the names of rules (those of\n"
 	"                        /etc/resolv.conf)\n"
 	"  --client-tls-dir DIR  where the files are that a DestinationRule's tls may name (it may "
@@ -352,6 +366,39 @@ static int take_metrics(int key, struct options *o, int *status)
 			       "--metrics", optarg);
 }
 
+/* A number with two decimals at most, in hundredths. */
+static int parse_percent(const char *text, unsigned *out)
+{
+	size_t whole = strspn(text, "0123456789");
+	const char *more = text + whole;
+	size_t decimals = *more == '.' ? strspn(more + 1, "0123456789") : 0;
+	unsigned n;
+
+	if (!whole || whole > 3 || decimals > 2 || (*more == '.' && !decimals) ||
+	    more[*more == '.' ? decimals + 1 : 0])
+		return -EINVAL;
+	n = (unsigned)strtoul(text, NULL, 10) * 100;
+	if (decimals)
+		n += (unsigned)strtoul(more + 1, NULL, 10) * (decimals == 1 ? 10 : 1);
+	*out = n;
+	return n <= HS_SAMPLING_ALL ? 0 : -EINVAL;
+}
+
+static int take_tracing(int key, struct options *o, int *status)
+{
+	if (key == OPT_TRACING_ENDPOINT)
+		return collector_parse(optarg, &o->tracing_endpoint)
+			       ? wrong(status,
+				       "%s: http://HOST[:PORT][/PATH] or https://... is expected, "
+				       "not \"%s\"",
+				       "--tracing-endpoint", optarg)
+			       : 0;
+	return parse_percent(optarg, &o->tracing_sampling)
+		       ? wrong(status, "%s: a number from 0.00 to 100.00 is expected, not \"%s\"",
+			       "--tracing-sampling", optarg)
+		       : 0;
+}
+
 static int take_proxy_value(int key, struct options *o, int *status)
 {
 	switch (key) {
@@ -384,6 +431,9 @@ static int take_proxy_value(int key, struct options *o, int *status)
 	case OPT_METRICS:
 	case OPT_METRICS_SERIES_MAX:
 		return take_metrics(key, o, status);
+	case OPT_TRACING_ENDPOINT:
+	case OPT_TRACING_SAMPLING:
+		return take_tracing(key, o, status);
 	case OPT_DNS:
 		o->dns = optarg;
 		return dns_server_valid(optarg)
@@ -529,6 +579,7 @@ int options_parse(int argc, char **argv, struct options *out, int *status)
 		.health = HEALTH_DEFAULT,
 		.metrics = "off",
 		.metrics_series_max = METRICS_SERIES_DEFAULT,
+		.tracing_sampling = HS_SAMPLING_ALL / 100,
 		.workers = default_workers(),
 		.access_log_format = "text",
 		.drain_s = 45,

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "daemon/datapath/datapath.h"
+#include "daemon/tracing/collector.h"
 #include "lib/base/log.h"
 
 struct options {
@@ -31,8 +32,10 @@ struct options {
 	const char *dashboard; /* ADDRESS:PORT; NULL: off */
 	const char *metrics;   /* [ADDRESS]:PORT or "off" */
 	unsigned metrics_series_max;
-	unsigned health_wait_s;	    /* until a healthCheckNodePort that nobody has is taken */
-	const char *dns;	    /* the server to ask; NULL: those of /etc/resolv.conf */
+	unsigned health_wait_s; /* until a healthCheckNodePort that nobody has is taken */
+	struct collector tracing_endpoint; /* of spans; without an URL they are not told */
+	unsigned tracing_sampling;	   /* in 10,000ths: of traces that begin in the mesh */
+	const char *dns;		   /* the server to ask; NULL: those of /etc/resolv.conf */
 	const char *client_tls_dir; /* of DestinationRules' files; NULL: they may name none */
 	/* The CA of mutual TLS, files of PEM; NULL: there is none. */
 	const char *ca_cert, *ca_key;

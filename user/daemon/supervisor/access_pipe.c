@@ -6,20 +6,18 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/loop/event.h"
+#include "daemon/supervisor/fifo.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
 
 enum {
-	ROOM = 1 << 20, /* bytes that wait for the next weftd */
-	AT_ONCE = 64,	/* portions: the loop has other work */
-	PAUSE_MS = 20,	/* the output takes no more */
+	AT_ONCE = 64,  /* portions: the loop has other work */
+	PAUSE_MS = 20, /* the output takes no more */
 };
 
 struct access_pipe {
@@ -103,33 +101,13 @@ static void go_on(void *arg)
 	forward(p);
 }
 
-/* Open for both: neither weftd nor weft-proxy finds the other end closed. */
-static int open_fifo(const char *run_dir)
-{
-	_cleanup_close_ int fd = -1;
-	char path[PATH_MAX];
-	struct stat st;
-
-	if (snprintf(path, sizeof(path), "%s/access-log", run_dir) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	if (mkfifo(path, 0600) && errno != EEXIST)
-		return -errno;
-	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 || fstat(fd, &st))
-		return -errno;
-	if (!S_ISFIFO(st.st_mode))
-		return -EEXIST;
-	(void)fcntl(fd, F_SETPIPE_SZ, ROOM); /* less will do */
-	return TAKE_FD(fd);
-}
-
 DEFINE_CLEANUP(struct access_pipe *, access_pipe_close);
 
 int access_pipe_open(const char *run_dir, struct event_loop *loop, int to, int *fd,
 		     struct access_pipe **out)
 {
 	_cleanup_(access_pipe_closep) struct access_pipe *p = calloc(1, sizeof(*p));
-	int fifo = open_fifo(run_dir), r = fifo < 0 ? fifo : 0;
+	int fifo = fifo_open(run_dir, "access-log"), r = fifo < 0 ? fifo : 0;
 
 	if (!p) {
 		closep(&fifo);

@@ -437,12 +437,14 @@ struct http_snapshot *supervisor_in_force(const struct supervisor *s)
 
 static void plain_answered(struct supervisor *s, struct order *o, const struct answer *a)
 {
-	/* One that has gone is replaced, and told anew. */
-	if (!a->error || has_gone(a->error))
+	/* One that has gone is replaced, and told anew; an older one tells no spans. */
+	if (!a->error || has_gone(a->error) ||
+	    (o->order.type == PROXY_TRACE && a->error == -EOPNOTSUPP))
 		return;
 	s->credentials_refused |= o->order.type == PROXY_CREDENTIALS;
 	log_err(a->error, "have weft-proxy (process %d) %s", (int)s->proxy.pid,
 		o->order.type == PROXY_LOG	     ? "write its access log"
+		: o->order.type == PROXY_TRACE	     ? "tell its spans"
 		: o->order.type == PROXY_CREDENTIALS ? "take certificates and keys"
 						     : "take over what another one has");
 }
@@ -462,11 +464,15 @@ bool orders_give_plain(struct supervisor *s, struct proxy_order order, int fd)
 
 void orders_give_log(struct supervisor *s)
 {
-	int fd = s->options.access_log;
+	const int fd = s->options.access_log, spans = s->options.spans;
 
 	if (!s->can_drain)
 		return;
 	follow_give(s);
+	/* One that another weftd has started may tell some. */
+	if (spans >= 0 || s->took_over)
+		orders_give_plain(s, (struct proxy_order){ .type = PROXY_TRACE },
+				  spans < 0 ? -1 : fcntl(spans, F_DUPFD_CLOEXEC, 0));
 	orders_give_plain(
 		s, (struct proxy_order){ .type = PROXY_LOG, .json = s->options.access_log_json },
 		fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0));

@@ -34,6 +34,7 @@ struct supervisor_options {
 	uint32_t mark;	/* of its packets to endpoints; 0: none */
 	int access_log; /* a descriptor, or -1 */
 	bool access_log_json;
+	int spans; /* a FIFO in which spans are told, or -1 */
 	uint32_t drain_ms;
 	struct supervisor_fd fds[SUPERVISOR_MAX_FDS];
 	size_t fd_count;

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/text.h"
@@ -73,6 +74,22 @@ size_t addr_format_port(const struct addr *a, unsigned port, char out[ADDR_TEXT_
 	n = text_put_number(out + n, port) - out;
 	out[n] = '\0';
 	return n;
+}
+
+bool addr_parse_port(const char *text, struct addr *addr, unsigned *port)
+{
+	const char *colon = text ? strrchr(text, ':') : NULL;
+	char copy[ADDR_TEXT_MAX];
+	size_t len;
+
+	if (!colon || (size_t)(colon - text) >= sizeof(copy))
+		return false;
+	text += *text == '[';
+	len = (size_t)(colon - text) - (colon > text && colon[-1] == ']');
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	*port = (unsigned)strtoul(colon + 1, NULL, 10);
+	return addr_parse(copy, addr) == 0;
 }
 
 bool addr_is_v4(const struct addr *a)

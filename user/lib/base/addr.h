@@ -26,6 +26,8 @@ int addr_parse(const char *text, struct addr *out);
 size_t addr_format(const struct addr *a, char out[ADDR_TEXT_MAX]);
 /* "10.0.0.1:80" or "[fd00::1]:80". Returns the length. */
 size_t addr_format_port(const struct addr *a, unsigned port, char out[ADDR_TEXT_MAX]);
+/* Such a text. False: it is none. */
+bool addr_parse_port(const char *text, struct addr *addr, unsigned *port);
 bool addr_is_v4(const struct addr *a);
 
 static inline enum family addr_family(const struct addr *a)

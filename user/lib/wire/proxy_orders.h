@@ -37,6 +37,8 @@
  *	PROXY_FOLLOW    a pipe; none: nothing         once every worker writes what `weft logs`
  *	                follows any more              shows there: the access log, in JSON, and
  *	                                              first the latest lines that it has kept
+ *	PROXY_TRACE     a pipe; none: spans are told  once every worker writes there what is told
+ *	                no more                       of spans (proxy/log/trace_line.h)
  *
  * PROXY_CREDENTIALS comes before the snapshot that needs them, also to a weft-proxy that has just
  * been started, and again whenever any of them has changed. A server whose credential is not among
@@ -73,6 +75,7 @@ enum proxy_order_type {
 	PROXY_IDENTITIES,
 	PROXY_TAKE_IDENTITIES,
 	PROXY_FOLLOW,
+	PROXY_TRACE,
 };
 
 /* What a weft-proxy can do beyond the first four orders. */

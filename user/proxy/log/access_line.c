@@ -17,7 +17,8 @@ enum {
 	SCRATCH = 64,	  /* for a text that has to be put together */
 	DIGITS = 20,	  /* of a number */
 	ADDRESS_MAX = 54, /* bytes of "[address]:port" */
-	PEER_MAX = 224,	  /* of what a client's certificate says, in all */
+	PATH_BYTES = 1024,
+	PEER_MAX = 224, /* of what a client's certificate says, in all */
 };
 
 static struct value number(uint64_t n)
@@ -266,7 +267,7 @@ static struct value audit_policy(const struct access_entry *e, char *scratch)
 #define FIELDS(F)                                                                       \
 	F("start_time", start_time, "[", "]", 24)                                       \
 	F("method", method, " \"", "", 32)                                              \
-	F("path", path, " ", "", 1024)                                                  \
+	F("path", path, " ", "", PATH_BYTES)                                            \
 	F("protocol", protocol, " ", "\"", 8)                                           \
 	F("response_code", response_code, " ", "", 0)                                   \
 	F("response_flags", response_flags, " ", "", 64)                                \
@@ -331,12 +332,17 @@ enum {
 #define JSON_BYTES(key, get, before, after, max) TLS_BYTES(key, get, max)
 #define TLS_BYTES(key, get, max) +(sizeof(",\"" key "\":") - 1 + ((max) ? (max) + 2 : DIGITS))
 
-enum { AUDIT_ROOM = 0 AUDIT_FIELDS(TLS_BYTES) };
+enum {
+	AUDIT_ROOM = 0 AUDIT_FIELDS(TLS_BYTES),
+	LINE_BYTES = 0 FIELDS(JSON_BYTES),
+};
 
 /* The end of a line is "\n", or "}\n"; stpcpy() writes a NUL that the next byte replaces. */
 _Static_assert(0 FIELDS(TEXT_BYTES) + 1 <= ACCESS_LINE_MAX, "a line of text may be too long");
-_Static_assert(0 FIELDS(JSON_BYTES) TLS_FIELDS(TLS_BYTES) - PEER_MAX + 2 <= ACCESS_LINE_MAX,
+_Static_assert(LINE_BYTES TLS_FIELDS(TLS_BYTES) - PEER_MAX + 2 <= ACCESS_LINE_MAX,
 	       "a line of JSON may be too long");
+_Static_assert(LINE_BYTES - PATH_BYTES + ACCESS_PATH_SHORT + ACCESS_MORE + 2 <= ACCESS_LINE_MAX,
+	       "there is no room for more");
 
 /* ---- writing ---- */
 
@@ -441,22 +447,41 @@ static char *put_json_audit(char *p, const struct access_entry *e)
 	return p;
 }
 
-static char *put_json(char *p, const struct access_entry *e)
+static char *put_json_fields(char *p, const struct access_entry *e, size_t path_max)
 {
 	char scratch[SCRATCH];
 
 	for (size_t i = 0; i < FIELD_COUNT; i++) {
-		const bool gives = e->audit && fields[i].get == path;
-
 		p = put(put(put(p, i ? ",\"" : "{\""), fields[i].key), "\":");
 		p = put_json_value(p, fields[i].get(e, scratch),
-				   fields[i].max - (gives ? AUDIT_ROOM : 0));
+				   fields[i].get == path ? path_max : fields[i].max);
 	}
+	return p;
+}
+
+static char *put_json(char *p, const struct access_entry *e)
+{
+	p = put_json_fields(p, e, PATH_BYTES - (e->audit ? AUDIT_ROOM : 0));
 	if (e->tls)
 		p = put_json_tls(p, e);
 	if (e->audit)
 		p = put_json_audit(p, e);
 	return put(p, "}");
+}
+
+char *access_line_begin(char line[ACCESS_LINE_MAX], const struct access_entry *e)
+{
+	return put_json_fields(line, e, ACCESS_PATH_SHORT);
+}
+
+char *access_line_text(char *p, struct h1_span text, size_t max)
+{
+	return put_json_value(p, span(text), max);
+}
+
+char *access_line_number(char *p, uint64_t n)
+{
+	return put_number(p, n);
 }
 
 size_t access_line(char line[ACCESS_LINE_MAX], bool json, const struct access_entry *e)

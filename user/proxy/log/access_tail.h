@@ -3,22 +3,19 @@
 #define WEFT_PROXY_LOG_ACCESS_TAIL_H
 /*
  * What `weft logs` shows of a worker: its last requests, as lines of JSON. While they are followed
- * each goes to a pipe that weftd reads, and what the pipe does not take is lost and counted, as in
- * access_log.h. Otherwise the latest stay in the worker's memory, no more than ACCESS_TAIL_PER_S of
- * a second, so that it costs next to nothing.
+ * each goes to a pipe that weftd reads (line_pipe.h). Otherwise the latest stay in the worker's
+ * memory, no more than ACCESS_TAIL_PER_S of a second, so that it costs next to nothing.
  */
 #include "proxy/log/access_line.h"
+#include "proxy/log/line_pipe.h"
 
-enum { ACCESS_TAIL_SIZE = 64 * 1024, ACCESS_TAIL_PER_S = 20 };
+enum { ACCESS_TAIL_PER_S = 20 };
 
 struct access_tail {
-	int fd;		 /* non-blocking, not owned; -1: nothing follows */
-	bool taken;	 /* the next entry is */
-	uint64_t lost;	 /* lines, since that was said */
-	uint64_t second; /* when the present one began, ms */
-	unsigned kept;	 /* in it */
-	size_t len;
-	char bytes[ACCESS_TAIL_SIZE];
+	bool taken;	       /* the next entry is */
+	uint64_t second;       /* when the present one began, ms */
+	unsigned kept;	       /* in it */
+	struct line_pipe pipe; /* without a descriptor nothing follows */
 };
 
 /* Zeroed but for the descriptor. NULL when out of memory; free() it. */

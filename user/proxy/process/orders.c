@@ -111,14 +111,27 @@ static int write_log(struct peer *p, const struct proxy_order *order, struct pro
 	return answer(p, reply, sizeof(*reply), NULL, 0);
 }
 
-static int follow(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply,
-		  int fd)
+/* Hands a copy of the pipe over. */
+static int write_to(struct peer *p, struct proxy_reply *reply, int fd,
+		    int (*change)(void *arg, int fd))
 {
 	int own = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
-	(void)order;
-	reply->error = fd >= 0 && own < 0 ? -errno : p->o->follow(p->o->arg, own);
+	reply->error = fd >= 0 && own < 0 ? -errno : change(p->o->arg, own);
 	return answer(p, reply, sizeof(*reply), NULL, 0);
+}
+
+static int follow(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply,
+		  int fd)
+{
+	(void)order;
+	return write_to(p, reply, fd, p->o->follow);
+}
+
+static int trace(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply, int fd)
+{
+	(void)order;
+	return write_to(p, reply, fd, p->o->trace);
 }
 
 static int succeed(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply,
@@ -202,6 +215,7 @@ static int (*const handlers[])(struct peer *p, const struct proxy_order *order,
 	[PROXY_IDENTITIES] = tell_identities,
 	[PROXY_TAKE_IDENTITIES] = take_identities,
 	[PROXY_FOLLOW] = follow,
+	[PROXY_TRACE] = trace,
 };
 
 /* -EPIPE: weftd has closed the connection. */

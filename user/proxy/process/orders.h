@@ -26,6 +26,8 @@ struct orders {
 	/* Has every worker write what `weft logs` shows to the pipe `fd`; -1: keep the latest of
 	 * it. Likewise. */
 	int (*follow)(void *arg, int fd);
+	/* Has every worker write its spans to the pipe `fd`; -1: to nothing. Likewise. */
+	int (*trace)(void *arg, int fd);
 	/* Has every worker use the certificates and keys in the file `fd` for new handshakes.
 	 * Likewise. */
 	int (*credentials)(void *arg, int fd);

@@ -51,6 +51,7 @@ struct proxy {
 	uint32_t has;	 /* number of what all workers have; 0: none, or they differ */
 	int log;	 /* a file, or -1 */
 	int follow;	 /* a pipe of weftd's, or -1 */
+	int trace;	 /* likewise */
 	int wake;	 /* an eventfd: all workers may have drained */
 	int alarm;	 /* a timerfd: the time to drain is over */
 	uint64_t end_ms; /* when that is; 0: it does not drain */
@@ -96,6 +97,7 @@ static void proxy_stop(struct proxy *p)
 	closep(&p->signals);
 	closep(&p->log);
 	closep(&p->follow);
+	closep(&p->trace);
 	closep(&p->wake);
 	closep(&p->alarm);
 }
@@ -119,6 +121,7 @@ static int open_worker(struct proxy *p, struct thread *t)
 		return -ENOMEM;
 	o.log = access_logs_write;
 	o.log_wants = access_logs_wants;
+	o.trace = access_logs_trace;
 	o.flush = access_logs_flush;
 	o.log_arg = logs;
 	o.traffic = p->traffic;
@@ -247,7 +250,34 @@ static int follow(void *arg, int fd)
 
 	if (!r)
 		closep(&p->follow);
+	closep(&p->trace);
 	p->follow = fd;
+	return r;
+}
+
+static int make_spans(struct proxy *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		if (p->logs[i].spans)
+			continue;
+		p->logs[i].spans = calloc(1, sizeof(*p->logs[i].spans));
+		if (!p->logs[i].spans)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The pipe that there was stays open if a worker may still write to it. */
+static int trace(void *arg, int fd)
+{
+	struct proxy *p = arg;
+	int r = fd < 0 ? 0 : make_spans(p);
+
+	if (!r)
+		r = workers_trace(p->peers, p->logs, p->count, fd);
+	if (!r)
+		closep(&p->trace);
+	p->trace = fd;
 	return r;
 }
 
@@ -336,6 +366,7 @@ static int serve(struct proxy *p)
 		.requests = tell_requests,
 		.log = change_log,
 		.follow = follow,
+		.trace = trace,
 		.credentials = take_credentials,
 		.tell_tickets = tell_tickets,
 		.take_tickets = take_tickets,
@@ -443,9 +474,13 @@ static int prepare(struct proxy *p)
 
 int proxy_run(const struct proxy_options *o)
 {
-	_cleanup_(proxy_stop) struct proxy p = {
-		.options = o, .signals = -1, .log = -1, .follow = -1, .wake = -1, .alarm = -1
-	};
+	_cleanup_(proxy_stop) struct proxy p = { .options = o,
+						 .signals = -1,
+						 .log = -1,
+						 .follow = -1,
+						 .trace = -1,
+						 .wake = -1,
+						 .alarm = -1 };
 	int r;
 
 	raise_limit();

@@ -73,6 +73,18 @@ static void follow(struct worker *io, struct worker_call *call)
 	((struct http_worker *)io)->unflushed = true; /* what was kept */
 }
 
+static void trace(struct worker *io, struct worker_call *call)
+{
+	const struct task *t = (struct task *)call;
+
+	(void)io;
+	if (t->logs->to_spans)
+		(void)line_pipe_flush(t->logs->spans);
+	t->logs->to_spans = t->file >= 0;
+	if (t->logs->to_spans)
+		t->logs->spans->fd = t->file;
+}
+
 static int change(void (*run)(struct worker *w, struct worker_call *call),
 		  struct http_worker *const *workers, struct access_logs *logs, size_t count,
 		  int fd, bool json)
@@ -99,6 +111,12 @@ int workers_follow(struct http_worker *const *workers, struct access_logs *logs,
 		   int fd)
 {
 	return change(follow, workers, logs, count, fd, true);
+}
+
+int workers_trace(struct http_worker *const *workers, struct access_logs *logs, size_t count,
+		  int fd)
+{
+	return change(trace, workers, logs, count, fd, true);
 }
 
 static void succeed(struct worker *io, struct worker_call *call)

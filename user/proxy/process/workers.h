@@ -15,6 +15,9 @@ int workers_log(struct http_worker *const *workers, struct access_logs *logs, si
 /* The same for what `weft logs` shows; -1: nothing follows. */
 int workers_follow(struct http_worker *const *workers, struct access_logs *logs, size_t count,
 		   int fd);
+/* The same for spans, for which each has room unless `fd` is -1: then none are told. */
+int workers_trace(struct http_worker *const *workers, struct access_logs *logs, size_t count,
+		  int fd);
 /* drain.h; `fd` stays the caller's. */
 int workers_succeed(struct http_worker *const *workers, size_t count, int fd);
 /* `shared`: as many, from the first on, need not go on to accept. `tell`: as in drain.h. */

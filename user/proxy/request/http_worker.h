@@ -29,6 +29,8 @@ struct worker_options {
 	void (*log)(void *arg, const struct access_entry *e);
 	/* Asked before, with the present in ms: whether it is of interest. NULL: each is. */
 	bool (*log_wants)(void *arg, uint64_t now);
+	/* Told of each request whose spans are, likewise; may be NULL. */
+	void (*trace)(void *arg, const struct trace_entry *e);
 	/* And when there is nothing else to do; whether it has come to an end. May be NULL. */
 	bool (*flush)(void *arg);
 	void *log_arg;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "proxy/request/mirror.h"
-#include "lib/base/response_flags.h"
+#include "proxy/request/request_trace.h"
 #include "proxy/request/request_traffic.h"
 
 enum {
@@ -219,6 +219,7 @@ struct request *request_new(struct http_worker *w, struct downstream *down)
 	/* The fields are filled in by the parser, as many as there are. */
 	memset((char *)rq + headers, 0, end - headers);
 	rq->headers.count = 0;
+	rq->headers.sampled = false;
 	rq->headers.request_id = (struct h1_span){ 0 };
 	rq->worker = w;
 	rq->down = down;
@@ -261,9 +262,9 @@ static uint64_t sent_bytes(const struct request *rq)
 	return sent > rq->heads ? sent - rq->heads : 0;
 }
 
-static void fill_entry(const struct request *rq, char flags[FLAGS_TEXT], struct access_entry *e)
+void request_entry(const struct request *rq, char flags[FLAGS_TEXT], struct access_entry *out)
 {
-	*e = (struct access_entry){
+	*out = (struct access_entry){
 		.request = rq->planned ? &rq->request : NULL,
 		.tls = rq->down->tls,
 		.plan = rq->planned ? &rq->plan : NULL,
@@ -297,7 +298,7 @@ static void write_log(struct request *rq)
 
 	if (!o->log || (o->log_wants && !o->log_wants(o->log_arg, loop_now(rq->worker->io.loop))))
 		return;
-	fill_entry(rq, flags, &e);
+	request_entry(rq, flags, &e);
 	o->log(o->log_arg, &e);
 	rq->worker->unflushed = true;
 }
@@ -310,6 +311,8 @@ void request_forget(struct request *rq)
 	request_leave_queue(rq);
 	request_try_end(rq, OUTCOME_ABANDONED, rq->status, false);
 	write_log(rq);
+	if (rq->headers.sampled)
+		request_trace(rq);
 	request_traffic_count(rq, body_bytes(rq), sent_bytes(rq));
 	request_end_retry(rq);
 	rq->down->half.tee = NULL;
@@ -341,6 +344,8 @@ static void identify(struct request *rq)
 		.mutual = tls && tls->mutual,
 		.rewritten = rq->plan.path.p && rq->request.path.p &&
 			     !same(rq->plan.path, rq->request.path),
+		.sampling = rq->plan.tracing.sampling,
+		.told = request_is_traced(rq),
 	};
 
 	request_headers_make(&rq->headers, &a, &rq->worker->io.random);

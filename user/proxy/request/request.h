@@ -8,6 +8,7 @@
  * runs the step of the state until nothing more can be done; only steps and what they call change
  * the state.
  */
+#include "lib/base/response_flags.h"
 #include "proxy/request/downstream.h"
 #include "proxy/request/http_worker.h"
 #include "proxy/request/request_headers.h"
@@ -38,6 +39,7 @@ enum step {
 struct traffic_end {
 	bool reached; /* the last try has; else nothing else counts */
 	bool in_mesh, mutual;
+	bool traced; /* it has a span of its own, which is made here */
 	uint32_t peer;
 };
 
@@ -92,6 +94,9 @@ struct request {
 	struct request *spare; /* the next one, while it is none: worker->spare */
 	/* Filled in when it is needed. */
 	struct request_headers headers;
+	/* While headers.sampled: when the last try reached its endpoint and when it was over, as
+	 * started_us. */
+	uint64_t reached_us, left_us;
 	/* The timers of one that is spare stay where they are: that costs less than taking them
 	 * out. */
 	struct loop_timer timer;    /* of the state */
@@ -124,6 +129,9 @@ bool request_client_gone(struct request *rq);
 /* The route's time begins when all of the request has been received. */
 void request_time(struct request *rq);
 enum step request_step_delay(struct request *rq);
+
+/* What the access log is told of it at its end. */
+void request_entry(const struct request *rq, char flags[FLAGS_TEXT], struct access_entry *out);
 
 /* ---- try.c ---- */
 

@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "lib/route/fields.h"
+#include "lib/route/snapshot.h"
 
-enum { SAMPLED_PERCENT = 1, TRACE_DIGITS = 32, SPAN_DIGITS = 16 };
+enum { TRACE_DIGITS = 32, SPAN_DIGITS = 16 };
 
 #define SPAN(text)                     \
 	(struct h1_span)               \
@@ -242,68 +243,216 @@ static void add_traceparent(struct request_headers *a, struct h1_span trace, str
 	add(a, names[TRACEPARENT], (struct h1_span){ a->traceparent, sizeof(a->traceparent) });
 }
 
-/* trace-span[-sampled[-parent]]; what is anything else, "0" for one, is left alone. */
-static void go_on_b3(struct request_headers *a, struct h1_span s)
-{
-	const char *dash = memchr(s.p, '-', s.n);
-	struct h1_span trace, rest;
-	char *p;
+/* What came of a trace, or only of whether it is to be sampled. */
+struct context {
+	struct h1_span trace, span; /* trace.p NULL: none came */
+	enum { UNDECIDED, NOT_SAMPLED, SAMPLED } decision;
+};
 
-	if (!dash)
-		return;
+static bool is_text(struct h1_span s, const char *text)
+{
+	return s.n == strlen(text) && !memcmp(s.p, text, s.n);
+}
+
+/* "1" and "d", "0", or none. */
+static int b3_decision(struct h1_span s)
+{
+	if (s.n != 1)
+		return UNDECIDED;
+	return *s.p == '1' || *s.p == 'd' ? SAMPLED : *s.p == '0' ? NOT_SAMPLED : UNDECIDED;
+}
+
+static int decision_of_fields(const struct found *f)
+{
+	const struct h1_span sampled = f->value[B3_SAMPLED];
+
+	if (is_text(f->value[B3_FLAGS], "1"))
+		return SAMPLED;
+	if (!sampled.n)
+		return f->count[B3_FLAGS] ? NOT_SAMPLED : UNDECIDED;
+	return is_text(sampled, "1") || is_text(sampled, "true") ? SAMPLED : NOT_SAMPLED;
+}
+
+/* trace-span[-sampled[-parent]], or sampled alone. False: it is anything else. */
+static bool read_b3(struct h1_span s, struct context *out)
+{
+	const char *dash = s.n ? memchr(s.p, '-', s.n) : NULL;
+	struct h1_span trace, rest;
+
+	if (!dash) {
+		out->decision = b3_decision(s);
+		return false;
+	}
 	trace = (struct h1_span){ s.p, (size_t)(dash - s.p) };
 	rest = part(s, trace.n + 1, s.n - trace.n - 1);
 	if (!is_trace_id(trace) || rest.n < SPAN_DIGITS || !is_hex(part(rest, 0, SPAN_DIGITS)) ||
 	    (rest.n > SPAN_DIGITS && (rest.n < SPAN_DIGITS + 2 || rest.p[SPAN_DIGITS] != '-')))
-		return;
-	p = put(put(put(a->b3, trace), SPAN("-")), own_span(a));
-	if (rest.n > SPAN_DIGITS) {
-		p = put(p, part(rest, SPAN_DIGITS, 2));
-		p = put(put(p, SPAN("-")), part(rest, 0, SPAN_DIGITS));
-	}
+		return false;
+	*out = (struct context){ trace, part(rest, 0, SPAN_DIGITS), UNDECIDED };
+	if (rest.n > SPAN_DIGITS)
+		out->decision = b3_decision(part(rest, SPAN_DIGITS + 1, 1));
+	return true;
+}
+
+static void read_fields(const struct found *f, struct context *out)
+{
+	const struct h1_span span = f->value[B3_SPAN];
+
+	*out = (struct context){ .trace = f->value[B3_TRACE], .decision = decision_of_fields(f) };
+	if (span.n == SPAN_DIGITS && is_hex(span))
+		out->span = span;
+}
+
+static void read_traceparent(struct h1_span s, struct context *out)
+{
+	const char flags = s.p[54];
+	const bool odd = (flags >= 'a' ? flags - 'a' + 10 : flags - '0') & 1;
+
+	*out = (struct context){ part(s, 3, TRACE_DIGITS), part(s, 36, SPAN_DIGITS),
+				 odd ? SAMPLED : NOT_SAMPLED };
+}
+
+/* Which forms there are of a trace that came. */
+struct forms {
+	bool w3c, fields, single;
+};
+
+/* Into `out`, which is zeroed. */
+static struct forms read_context(const struct found *f, struct context *out)
+{
+	struct forms is = {
+		.w3c = f->count[TRACEPARENT] == 1 && is_traceparent(f->value[TRACEPARENT]),
+		.fields = is_trace_id(f->value[B3_TRACE]),
+	};
+
+	is.single = read_b3(f->value[B3], out);
+	if (is.fields)
+		read_fields(f, out);
+	if (is.w3c)
+		read_traceparent(f->value[TRACEPARENT], out);
+	return is;
+}
+
+/* Without a parent where that is empty. */
+static void put_b3(struct request_headers *a, struct h1_span trace, struct h1_span span,
+		   char decision, struct h1_span parent)
+{
+	char *p = put(put(put(a->b3, trace), SPAN("-")), span);
+
+	*p++ = '-';
+	*p++ = decision;
+	if (parent.n)
+		p = put(put(p, SPAN("-")), parent);
 	add(a, names[B3], (struct h1_span){ a->b3, (size_t)(p - a->b3) });
 }
 
-static void go_on_b3_fields(struct request_headers *a, const struct found *f)
+/* The debug flag stays. */
+static void go_on_b3(struct request_headers *a, struct h1_span came)
 {
-	add(a, names[B3_SPAN], own_span(a));
-	if (f->value[B3_SPAN].n == SPAN_DIGITS && is_hex(f->value[B3_SPAN]))
-		add(a, names[B3_PARENT], f->value[B3_SPAN]);
+	struct context c;
+	size_t at;
+
+	if (!read_b3(came, &c))
+		return;
+	at = c.trace.n + 1 + SPAN_DIGITS + 1;
+	put_b3(a, c.trace, own_span(a), came.n > at && came.p[at] == 'd' ? 'd' : '1', c.span);
 }
 
-/* A decision not to sample may come without a trace. */
-static void begin_trace(struct request_headers *a, const struct found *f, struct random *random)
+static void go_on_fields(struct request_headers *a, const struct found *f)
 {
-	struct h1_span trace = { a->trace, TRACE_DIGITS }, sampled = f->value[B3_SAMPLED];
+	struct h1_span parent = f->value[B3_SPAN];
+
+	if (decision_of_fields(f) == UNDECIDED)
+		add(a, names[B3_SAMPLED], SPAN("1"));
+	add(a, names[B3_SPAN], own_span(a));
+	if (parent.n == SPAN_DIGITS && is_hex(parent))
+		add(a, names[B3_PARENT], parent);
+}
+
+/* Those behind the request are not to decide it again. */
+static void tell_decision(struct request_headers *a, const struct found *f, struct forms is)
+{
+	struct context c;
+
+	if (is.fields && decision_of_fields(f) == UNDECIDED)
+		add(a, names[B3_SAMPLED], SPAN("0"));
+	if (is.single && read_b3(f->value[B3], &c) && c.decision == UNDECIDED)
+		put_b3(a, c.trace, c.span, '0', (struct h1_span){ 0 });
+}
+
+static bool is_drawn(const struct request_headers_ask *ask, struct random *random)
+{
+	return random_next(random) % HS_SAMPLING_ALL < ask->sampling;
+}
+
+static void go_on(struct request_headers *a, const struct request_headers_ask *ask,
+		  const struct found *f, struct random *random, const struct context *c,
+		  struct forms is)
+{
+	const bool undecided = c->decision == UNDECIDED;
+
+	if (!ask->told)
+		return;
+	a->sampled = undecided ? is_drawn(ask, random) : c->decision == SAMPLED;
+	if (!a->sampled && undecided)
+		tell_decision(a, f, is);
+	if (!a->sampled)
+		return;
+	random_hex(random, a->span, SPAN_DIGITS);
+	a->continued = true;
+	a->trace_id = c->trace;
+	a->parent_id = c->span;
+	a->trace_from = a->count;
+	if (is.w3c)
+		add_traceparent(a, c->trace, part(f->value[TRACEPARENT], 53, 2));
+	if (is.fields)
+		go_on_fields(a, f);
+	if (is.single)
+		go_on_b3(a, f->value[B3]);
+	a->trace_end = a->count;
+}
+
+/* A decision may come without a trace. */
+static void begin_trace(struct request_headers *a, const struct request_headers_ask *ask,
+			const struct found *f, struct random *random, const struct context *c)
+{
+	const int of_fields = f->count[B3_SAMPLED] | f->count[B3_FLAGS] ? decision_of_fields(f)
+									: UNDECIDED;
+	const int decision = of_fields == UNDECIDED ? (int)c->decision : of_fields;
+	bool sampled = decision == SAMPLED;
 
 	random_hex(random, a->trace, TRACE_DIGITS);
-	if (!sampled.n && !f->count[B3_FLAGS]) {
-		sampled = random_next(random) % 100 < SAMPLED_PERCENT ? SPAN("1") : SPAN("0");
-		add(a, names[B3_SAMPLED], sampled);
-	}
-	add(a, names[B3_TRACE], trace);
+	random_hex(random, a->span, SPAN_DIGITS);
+	if (decision == UNDECIDED)
+		sampled = is_drawn(ask, random);
+	if (of_fields == UNDECIDED)
+		add(a, names[B3_SAMPLED], sampled ? SPAN("1") : SPAN("0"));
+	if (f->count[B3])
+		drop(a, names[B3]);
+	a->sampled = sampled && ask->told;
+	a->trace_id = (struct h1_span){ a->trace, TRACE_DIGITS };
+	a->parent_id = (struct h1_span){ 0 };
+	add(a, names[B3_TRACE], a->trace_id);
 	add(a, names[B3_SPAN], own_span(a));
-	add_traceparent(a, trace, sampled.n == 1 && *sampled.p == '1' ? SPAN("01") : SPAN("00"));
+	add_traceparent(a, a->trace_id, sampled ? SPAN("01") : SPAN("00"));
 }
 
-static void add_trace(struct request_headers *a, const struct found *f, struct random *random)
+static void add_trace(struct request_headers *a, const struct request_headers_ask *ask,
+		      const struct found *f, struct random *random)
 {
-	bool w3c = f->count[TRACEPARENT] == 1 && is_traceparent(f->value[TRACEPARENT]);
-	bool b3 = is_trace_id(f->value[B3_TRACE]);
+	struct context c = { 0 };
+	struct forms is = { 0 };
 
-	random_hex(random, a->span, SPAN_DIGITS);
-	if (w3c)
-		add_traceparent(a, part(f->value[TRACEPARENT], 3, TRACE_DIGITS),
-				part(f->value[TRACEPARENT], 53, 2));
-	if (b3)
-		go_on_b3_fields(a, f);
-	if (f->count[B3])
-		go_on_b3(a, f->value[B3]);
+	if (f->count[TRACEPARENT] | f->count[B3_TRACE] | f->count[B3])
+		is = read_context(f, &c);
+	a->sampled = a->continued = false;
 	/* It belongs to a traceparent that is missing or malformed. */
-	if (!w3c && f->count[TRACESTATE])
+	if (!is.w3c && f->count[TRACESTATE])
 		drop(a, names[TRACESTATE]);
-	if (!w3c && !b3 && !f->count[B3])
-		begin_trace(a, f, random);
+	if (c.trace.p)
+		go_on(a, ask, f, random, &c, is);
+	else if (!f->count[B3] || c.decision == SAMPLED)
+		begin_trace(a, ask, f, random, &c);
 }
 
 void request_headers_make(struct request_headers *a, const struct request_headers_ask *ask,
@@ -323,5 +472,5 @@ void request_headers_make(struct request_headers *a, const struct request_header
 		append_peer(a, ask->peer, &f);
 	if (ask->rewritten)
 		add(a, SPAN("x-envoy-original-path"), ask->request->path);
-	add_trace(a, &f, random);
+	add_trace(a, ask, &f, random);
 }

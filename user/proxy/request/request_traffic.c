@@ -29,7 +29,11 @@ struct http_traffic_key traffic_key(const struct plan *p, const struct traffic_e
 void traffic_reach(struct traffic_end *end, const struct target *t)
 {
 	*end = (struct traffic_end){
-		.reached = true, .peer = t->peer, .in_mesh = t->in_mesh, .mutual = t->tls.peer
+		.reached = true,
+		.in_mesh = t->in_mesh,
+		.mutual = t->tls.peer,
+		.traced = t->traced && !t->tls.peer,
+		.peer = t->peer,
 	};
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "proxy/request/request.h"
+#include "proxy/request/request_trace.h"
 #include "proxy/request/request_traffic.h"
 
 enum { CONNECT_MS = 10 * 1000 };
@@ -125,6 +126,8 @@ void request_try_end(struct request *rq, enum outcome outcome, unsigned status, 
 	rq->up = NULL;
 	if (rq->picked)
 		request_count_end(rq, up, outcome);
+	if (rq->picked && rq->headers.sampled)
+		rq->left_us = loop_now_us(w->io.loop);
 	if (up && reusable)
 		upstream_release(up, &rq->target);
 	else
@@ -144,13 +147,21 @@ static enum step sent_to(struct request *rq, enum request_state state, uint32_t 
 	return STEP_AGAIN;
 }
 
+/* Whatever comes of it, it is the endpoint's request. */
+static void reach(struct request *rq)
+{
+	traffic_reach(&rq->end, &rq->target);
+	if (rq->headers.sampled)
+		request_trace_reach(rq);
+}
+
 static enum step forward(struct request *rq)
 {
 	const struct plan *p = &rq->plan;
 	uint32_t ms = p->per_try_timeout_ms;
 
 	request_count_attached(rq);
-	traffic_reach(&rq->end, &rq->target);
+	reach(rq);
 	rq->local = rq->up->conn->local;
 	rq->local_port = rq->up->conn->local_port;
 	rq->sent_up = rq->up->half.sent;
@@ -185,7 +196,7 @@ static bool is_denied(struct request *rq, struct plan_answer *out)
  * that look at who talks to whom. */
 static enum step answer_denied(struct request *rq, const struct plan_answer *answer)
 {
-	traffic_reach(&rq->end, &rq->target);
+	reach(rq);
 	request_try_end(rq, OUTCOME_ABANDONED, 0, false);
 	return request_answer(rq, answer);
 }
@@ -249,6 +260,8 @@ enum step request_try(struct request *rq)
 	rq->endpoint = rq->target.addr;
 	rq->endpoint_port = rq->target.port;
 	rq->request_cut = false;
+	if (rq->headers.sampled)
+		request_headers_tell(&rq->headers, request_trace_tells(rq));
 	if (rq->target.closed)
 		return request_try_failed(rq, FAIL_NETWORK_POLICY);
 	if (is_denied(rq, &answer))

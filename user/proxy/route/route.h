@@ -99,6 +99,18 @@ struct plan_traffic {
 	bool uncounted;	     /* another weft-proxy has counted it */
 };
 
+/* What becomes of the request's trace, by the row of HS_TRACINGS of who calls. */
+struct plan_tracing {
+	uint32_t sampling; /* of HS_SAMPLING_ALL: so many of the traces that begin here */
+	bool told;	   /* spans are, of some pods */
+	bool client;	   /* and of who calls */
+};
+
+/* One more attribute of a span, as struct hs_tag has it. */
+struct route_tag {
+	struct h1_span name, header, value;
+};
+
 /* Milliseconds; 0: none. */
 struct plan {
 	enum plan_action action;
@@ -126,6 +138,7 @@ struct plan {
 	struct http_cluster_stat *cluster;
 	struct http_route_stat *route;
 	struct plan_traffic traffic;
+	struct plan_tracing tracing;
 
 	struct buf text; /* for what had to be put together; the proxy releases it */
 	void *data;	 /* the router's */
@@ -212,6 +225,10 @@ struct router {
 	 */
 	bool (*allows)(struct router *r, const struct plan *plan, const struct h1_request *request,
 		       const struct target *target, struct route_rbac *out);
+	/* Calls each() for what the spans of the pod at that address, or, with NULL, of who calls,
+	 * have beside the usual; not for a plan that is settled. May be NULL. */
+	void (*tags)(struct router *r, const struct plan *plan, const struct addr *endpoint,
+		     void (*each)(void *arg, const struct route_tag *tag), void *arg);
 };
 
 #endif

@@ -289,6 +289,7 @@ static void plan(struct router *router, const struct route_ask *ask, struct buff
 	router_hash(p);
 	out->data = p;
 	router_traffic(p, row, ask, &out->traffic);
+	router_tracing(p, row, &out->tracing);
 	if (router_plan_fill(p, buffers, out)) {
 		out->action = PLAN_ANSWER;
 		out->answer = (struct plan_answer){ .status = 500, .flags = "-" };
@@ -596,7 +597,8 @@ int router_new(struct shared_state *state, struct snapshot_router **out)
 				     .mixed = mixed,
 				     .tunnel = tunnel,
 				     .reached = router_reached,
-				     .allows = router_allows };
+				     .allows = router_allows,
+				     .tags = router_tags };
 	r->state = state;
 	*out = r;
 	return 0;

@@ -89,6 +89,12 @@ static inline bool router_may_speak_tls(const struct router_version *v, const st
 /* Who calls what, once it is decided; `row`: the pod at the client's address, or NULL. */
 void router_traffic(const struct router_plan *p, const struct hs_source *row,
 		    const struct route_ask *ask, struct plan_traffic *out);
+/* What becomes of its trace; likewise. */
+void router_tracing(const struct router_plan *p, const struct hs_source *row,
+		    struct plan_tracing *out);
+/* See struct router. */
+void router_tags(struct router *r, const struct plan *plan, const struct addr *endpoint,
+		 void (*each)(void *arg, const struct route_tag *tag), void *arg);
 /* Who the endpoint in that place is, into `out`; the pod at out->addr. */
 void router_target_peer(const struct router_version *v, const struct router_members *m, uint32_t at,
 			struct target *out);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Who talks to whom, for `http_traffic`.
+ * Who talks to whom, for `http_traffic` and for traces.
  */
 #include "lib/route/authz.h"
 #include "lib/route/workload.h"
@@ -94,10 +94,66 @@ void router_traffic(const struct router_plan *p, const struct hs_source *row,
 		out->host = h1(host_of(p));
 }
 
+/* ---- traces ---- */
+
+static const struct hs_tracing *tracing_of(const struct http_snapshot *s, uint32_t row)
+{
+	return row < hs_count(s, HS_TRACINGS) ? hs_tracing(s, row) : NULL;
+}
+
+static uint32_t tracing_row(const struct router_plan *p, const struct hs_source *row)
+{
+	if (p->gateway)
+		return p->version->snapshot->header->gateway_tracing;
+	return row ? row->tracing : 0;
+}
+
+void router_tracing(const struct router_plan *p, const struct hs_source *row,
+		    struct plan_tracing *out)
+{
+	const struct router_version *v = p->version;
+	const struct hs_tracing *t = tracing_of(v->snapshot, tracing_row(p, row));
+
+	*out = (struct plan_tracing){ .told = v->traced };
+	if (!t)
+		return;
+	out->sampling = t->sampling;
+	out->client = t->flags & HS_TRACING_CLIENT;
+}
+
+static bool is_traced(const struct http_snapshot *s, const struct hs_source *row)
+{
+	const struct hs_tracing *t = tracing_of(s, row->tracing);
+
+	return t && t->flags & HS_TRACING_SERVER;
+}
+
+void router_tags(struct router *r, const struct plan *plan, const struct addr *endpoint,
+		 void (*each)(void *arg, const struct route_tag *tag), void *arg)
+{
+	const struct router_plan *p = plan->data;
+	const struct http_snapshot *s = p && p->version ? p->version->snapshot : NULL;
+	const struct hs_tracing *t;
+	const struct hs_source *row;
+
+	(void)r;
+	if (!s)
+		return;
+	row = http_source_at(s, endpoint ?: &p->client);
+	t = tracing_of(s, endpoint ? row ? row->tracing : 0 : tracing_row(p, row));
+	for (uint32_t i = 0; t && i < t->tags.count; i++) {
+		const struct hs_tag *tag = hs_tag(s, t->tags.first + i);
+
+		each(arg,
+		     &(struct route_tag){ h1(hs_span(s, tag->name)), h1(hs_span(s, tag->header)),
+					  h1(hs_span(s, tag->value)) });
+	}
+}
+
 /* ---- endpoints ---- */
 
-enum { KNOWN = 1u << 31, IN_MESH = 1u << 30 };
-_Static_assert((unsigned)TRAFFIC_PEER_IDS_MAX <= IN_MESH, "ids of peers leave room for both");
+enum { KNOWN = 1u << 31, IN_MESH = 1u << 30, TRACED = 1u << 29 };
+_Static_assert((unsigned)TRAFFIC_PEER_IDS_MAX <= TRACED, "ids of peers leave room for all three");
 
 static uint32_t peer_at(const struct http_snapshot *s, const struct addr *addr)
 {
@@ -105,13 +161,14 @@ static uint32_t peer_at(const struct http_snapshot *s, const struct addr *addr)
 
 	if (!row)
 		return KNOWN;
-	return KNOWN | (row->in_mesh ? IN_MESH : 0) | row->peer;
+	return KNOWN | (row->in_mesh ? IN_MESH : 0) | (is_traced(s, row) ? TRACED : 0) | row->peer;
 }
 
 static void tell(uint32_t peer, struct target *out)
 {
-	out->peer = peer & ~(KNOWN | IN_MESH);
+	out->peer = peer & ~(KNOWN | IN_MESH | TRACED);
 	out->in_mesh = peer & IN_MESH;
+	out->traced = peer & TRACED;
 }
 
 void router_target_peer(const struct router_version *v, const struct router_members *m, uint32_t at,

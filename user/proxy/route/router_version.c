@@ -362,6 +362,14 @@ static int find_all_members(struct router_version *v, const struct router_versio
 	return r;
 }
 
+static bool is_traced(const struct http_snapshot *s)
+{
+	for (uint32_t i = 0; i < hs_count(s, HS_TRACINGS); i++)
+		if (hs_tracing(s, i)->flags)
+			return true;
+	return false;
+}
+
 int router_version_open(struct shared_state *state, struct config *config,
 			const struct router_version *last, struct router_version **out)
 {
@@ -384,6 +392,7 @@ int router_version_open(struct shared_state *state, struct config *config,
 	/* Istio's names for them. */
 	v->passthrough = stats_cluster(shared_state_stats(state), "PassthroughCluster", 18);
 	v->allow_any = stats_route(shared_state_stats(state), "allow_any", 9);
+	v->traced = is_traced(v->snapshot);
 	v->refs = 1;
 	*out = TAKE_PTR(v);
 	return 0;

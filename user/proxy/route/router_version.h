@@ -62,6 +62,7 @@ struct router_version {
 	/* Of what goes to the address that was called because no rule knows better. */
 	struct http_cluster_stat *passthrough;
 	struct http_route_stat *allow_any;
+	bool traced;   /* spans are told of some pods */
 	unsigned refs; /* requests that began with it, and the router while it is current */
 };
 

@@ -54,6 +54,7 @@ struct target {
 	uint32_t endpoint;		/* what the router knows it by; 0: by nothing */
 	uint32_t cluster, peer;		/* as http_traffic_key has them; 0: not known */
 	bool in_mesh;			/* it is a pod of the mesh */
+	bool traced;			/* spans are told of requests that it gets */
 	bool closed; /* a NetworkPolicy lets no connection of the client's through */
 	bool opaque; /* it is not HTTP that is spoken with it */
 	struct target_tls tls;
