@@ -53,6 +53,12 @@ expect_eq "attributes of a caller's span" "$(received count guid:x-request-id=pa
 expect_eq "of an endpoint's" "$(received count guid:x-request-id=page-4 kind=SERVER istio.canonical_service=details \
 	'upstream_cluster=inbound|9080||' "peer.address=$(addr 4 productpage-v1)")" 1
 
+# Who follows the access log takes nothing from the spans, even when nobody looks any more.
+weft logs >/dev/null
+sleep 7
+page sleep logged "$URL/productpage"
+expect_eq "after weft logs: a page is one tree" "$(tree_of logged 8)" "$(tree_below "CLIENT sleep.default")"
+
 # The trace of who calls goes on, in each of the forms.
 TRACE=0af7651916cd43dd8448eb211c80319c PARENT=b7ad6b7169203331
 page sleep w3c -H "traceparent: 00-$TRACE-$PARENT-01" http://details:9080/details/0

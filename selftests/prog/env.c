@@ -644,6 +644,13 @@ struct tcp_traffic env_tcp_traffic(struct env *e)
 	return traffic_of(e, &key);
 }
 
+struct tcp_traffic env_tcp_traffic_of(struct env *e, const struct addr *caller)
+{
+	return traffic_of(e, &(struct tcp_traffic_key){ .caller = *caller,
+							.cluster = CLUSTER_ID,
+							.endpoint = ENDPOINT_ID });
+}
+
 struct tcp_traffic env_tcp_rest(struct env *e)
 {
 	return traffic_of(e, &(struct tcp_traffic_key){ .cluster = 0 });

@@ -138,6 +138,8 @@ void env_put_netns(struct env *e, __u64 cookie, const struct netns_pod *pod);
 void env_lose_sock(struct env *e, __u64 cookie);
 /* The row of the caller, as these environments have it; zeroed if there is none. */
 struct tcp_traffic env_tcp_traffic(struct env *e);
+/* That of a caller by that address. */
+struct tcp_traffic env_tcp_traffic_of(struct env *e, const struct addr *caller);
 /* Likewise the row for what finds no room. */
 struct tcp_traffic env_tcp_rest(struct env *e);
 /* How many rows there are besides that one, and how many open connections have been counted. */

@@ -18,6 +18,7 @@
 
 enum { SOCKETS = 2 * TRAFFIC_SOCKETS_AT_ONCE + 88, NETNS_ID = 5 };
 
+static const struct addr loopback = { { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } };
 static struct env *e;
 static int clients[SOCKETS], servers[SOCKETS];
 static __u64 cookies[SOCKETS];
@@ -71,7 +72,6 @@ static unsigned bytes_of(int i)
 
 static void connect_one(int i, int listener, const struct sockaddr_in *to)
 {
-	struct addr loopback = { { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } };
 	struct sock_conn s = { .addr = loopback,
 			       .own = loopback,
 			       .port = ntohs(to->sin_port),
@@ -140,7 +140,7 @@ static __u64 sum(int end)
 
 static void expect(const char *when, __u64 received, __u64 sent, __u64 closed, unsigned counted)
 {
-	struct tcp_traffic t = env_tcp_traffic(e);
+	struct tcp_traffic t = env_tcp_traffic_of(e, &loopback);
 
 	cr_expect_eq(t.received, received, "%s: %llu received, not %llu", when, t.received,
 		     received);

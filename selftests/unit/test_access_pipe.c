@@ -117,6 +117,18 @@ Test(access_pipe, a_reader_that_is_too_slow_costs_weftd_no_time)
 	access_pipe_close(p);
 }
 
+/* It is not trusted. */
+Test(access_pipe, a_proxy_that_makes_its_end_block_does_not_block_weftd)
+{
+	struct access_pipe *p = begin();
+	int flags = fcntl(proxy, F_GETFL);
+
+	cr_assert_eq(fcntl(proxy, F_SETFL, flags & ~O_NONBLOCK), 0);
+	say("one\n");
+	want("one\n");
+	access_pipe_close(p);
+}
+
 Test(access_pipe, nothing_else_under_its_name_is_written_to)
 {
 	struct access_pipe *p = NULL;

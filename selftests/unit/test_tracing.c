@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -346,6 +347,34 @@ Test(tracing, tags_of_telemetries)
 		methods += !strcmp(json_get_text(a, "key", ""), "http.method");
 	cr_expect_eq(methods, 1u);
 	json_decref(all);
+}
+
+/* weft-proxy writes bytes outside ASCII one by one. */
+Test(tracing, tags_outside_ascii)
+{
+	static const struct {
+		const char *tag, *name, *value;
+	} rows[] = {
+		{ SPAN(C, "\"city\":\"Z\\u00c3\\u00bcrich\""), "city", "Z\303\274rich" },
+		{ SPAN(C, "\"gr\\u00c3\\u00b6\\u00c3\\u009fe\":\"\\u00e2\\u0082\\u00ac\""),
+		  "gr\303\266\303\237e", "\342\202\254" },
+		{ SPAN(C, "\"latin1\":\"Z\\u00fcrich\""), "latin1", "Z\303\274rich" },
+		{ SPAN(C, "\"other\":\"\\u20ac\\u00c3\\u00bc\""), "other",
+		  "\342\202\254\303\203\302\274" },
+		{ SPAN(C, "\"control\":\"a\\u007f\\u001fb\""), "control", "a\177\037b" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char text[1024];
+		struct otlp_line l;
+		json_t *all;
+
+		snprintf(text, sizeof(text), "{\"trace_id\":\"" T "\",\"client\":%s}", rows[i].tag);
+		l = read_line(text);
+		all = write_lines(&l, 1);
+		want(span_at(all, 0), rows[i].name, rows[i].value);
+		json_decref(all);
+	}
 }
 
 /* weft-proxy is not trusted. */

@@ -272,13 +272,10 @@ static int tell_identities(const struct weftd *d, struct metrics_samples *to)
 
 static int tell_spans(const struct weftd *d, struct metrics_samples *to)
 {
-	struct tracing_counts c;
-	int r;
+	const struct tracing_counts c = d->tracing ? tracing_counts(d->tracing)
+						   : (struct tracing_counts){ 0 };
+	int r = count(to, &spans_sent, (double)c.sent);
 
-	if (!d->tracing)
-		return 0;
-	c = tracing_counts(d->tracing);
-	r = count(to, &spans_sent, (double)c.sent);
 	if (!r)
 		r = tell(to, &spans_dropped, "_total", (double)c.overflow, "reason=\"overflow\"");
 	if (!r)

@@ -257,13 +257,15 @@ static int place_sums(struct metrics_source *s, struct metrics_told *told)
 
 /* ---- numbers ---- */
 
-/* A row that has just become another's counts as it was told last. */
+/* A row that has just become another's counts as it was told last; so does one of which weft-proxy,
+ * which is not trusted, says that it is of another kind than when it got its places. */
 static void read_row(const struct http_traffic *all, __u32 i, struct placed_row *p)
 {
 	struct http_traffic row;
 	bool end;
 
-	if (traffic_http_read(all, i, &row, &end) && row.epoch == p->epoch)
+	if (traffic_http_read(all, i, &row, &end) && row.epoch == p->epoch &&
+	    row.key.is_tcp == p->last.key.is_tcp)
 		p->last = row;
 }
 

@@ -53,9 +53,10 @@ static uint64_t counted(const struct http_traffic *row)
 	       __atomic_load_n(&row->response_bytes.sum, __ATOMIC_RELAXED);
 }
 
+/* Connections open in the row without flags, and close in that of their flags: both rows stay. */
 static bool has_open(const struct http_traffic *row)
 {
-	return row->key.is_tcp && row->requests > row->closed;
+	return row->key.is_tcp && row->requests != row->closed;
 }
 
 /* ---- a row that goes ---- */
@@ -96,6 +97,18 @@ static void look_at_leaving(struct round *r, __u32 i)
 		r->seen[i].leaving = true;
 }
 
+/* Taking a row is a matter of microseconds. */
+static void look_at_being_taken(struct round *r, __u32 i)
+{
+	__u32 taken = TRAFFIC_BEING_TAKEN;
+	bool again = r->seen[i].leaving;
+
+	r->seen[i].leaving = true;
+	if (again && __atomic_compare_exchange_n(&r->rows[i].taken, &taken, TRAFFIC_BEING_FREED,
+						 false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		clear(r, i);
+}
+
 static bool is_of_gone(const struct round *r, const struct http_traffic *row)
 {
 	return (row->key.source && r->is_gone(r->arg, row->key.source)) ||
@@ -134,6 +147,9 @@ static int look_at(struct round *r, __u32 i)
 	case TRAFFIC_LEAVING:
 		look_at_leaving(r, i);
 		return 0;
+	case TRAFFIC_BEING_TAKEN:
+		look_at_being_taken(r, i);
+		return 0;
 	case TRAFFIC_BEING_FREED: /* by a weftd that was killed */
 		clear(r, i);
 		return 0;
@@ -156,7 +172,7 @@ static bool is_due(const struct round *r, const struct candidate *c)
 	const struct http_traffic *row = &r->rows[c->row];
 
 	if (r->used > idle_room(TRAFFIC_HTTP_ROWS) ||
-	    r->owned[c->source % TRAFFIC_PEERS_MAX] > idle_room(TRAFFIC_CALLER_ROWS))
+	    r->owned[c->source % TRAFFIC_PEERS_MAX] > HTTP_ROWS_OF_CALLER)
 		return true;
 	return c->since_ms <= idle_before(r->now_ms, IDLE_GONE_MS) && !has_open(row) &&
 	       is_of_gone(r, row);

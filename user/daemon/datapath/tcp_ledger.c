@@ -274,9 +274,11 @@ static bool goes(const struct forgetting *f, const struct tcp_sum *s)
 {
 	bool gone;
 
+	if (count_open(&s->count))
+		return false;
 	if (s->changed_ms <= f->short_ms)
 		return true;
-	if (s->changed_ms > f->gone_ms || count_open(&s->count))
+	if (s->changed_ms > f->gone_ms)
 		return false;
 	gone = (s->who.source && f->is_gone(f->arg, s->who.source)) ||
 	       (s->who.destination && f->is_gone(f->arg, s->who.destination));

@@ -199,8 +199,10 @@ static int each_http(struct walk *w)
 	bool end = !rows;
 	int r = 0;
 
+	/* In the place of a row that goes weft-proxy may have another one of the same key by now.
+	 */
 	for (__u32 i = 0; !r && !end && traffic_http_reach(w->w->kernel, i); i++)
-		if (traffic_http_read(rows, i, &row, &end))
+		if (traffic_http_read(rows, i, &row, &end) && (!i || row.taken != TRAFFIC_LEAVING))
 			r = tell_http(w, &row);
 	return r;
 }

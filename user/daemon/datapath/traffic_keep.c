@@ -9,7 +9,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "lib/route/patch.h"
+#include "lib/route/pack.h"
 
 enum { ROUND_MS = 60000 };
 
@@ -31,16 +31,15 @@ void traffic_keep_free(struct traffic_keep *t)
 	http_rows_free(&t->rows);
 }
 
-/* Peers that the rules in force have. 0 or -ENOMEM. */
+/* Peers that the rules in force have, with what patches have changed. 0 or -ENOMEM. */
 static int add_known(struct ids *out, const struct tables *t)
 {
-	int r = 0;
+	_cleanup_free_ struct hs_source *rows = NULL;
+	size_t count = 0;
+	int r = t->http ? http_snapshot_sources(t->http, &rows, &count) : 0;
 
-	for (__u32 i = 0; r >= 0 && i < http_rows(t, HS_SOURCES); i++) {
-		__u32 peer = hs_source(t->http, i)->peer;
-
-		r = peer ? ids_add(out, peer) : 0;
-	}
+	for (size_t i = 0; r >= 0 && i < count; i++)
+		r = rows[i].peer ? ids_add(out, rows[i].peer) : 0;
 	if (r >= 0 && t->http && t->http->header->gateway_peer)
 		r = ids_add(out, t->http->header->gateway_peer);
 	return r < 0 ? r : 0;
@@ -63,19 +62,29 @@ static bool is_gone(void *known, __u32 peer)
 	return !ids_has(known, peer);
 }
 
+/* Without a snapshot it is not known which pods there are. */
+static bool is_none_gone(void *known, __u32 peer)
+{
+	(void)known;
+	(void)peer;
+	return false;
+}
+
 static int keep(struct kernel *k, uint64_t now)
 {
 	struct http_traffic *rows = (struct http_traffic *)k->loader.http_traffic.bytes;
 	_cleanup_(ids_free) struct ids peers = {};
 	__u32 count = count_rows(&k->loader);
-	int r = add_known(&peers, k->published.tables);
+	const struct tables *t = k->published.tables;
+	bool (*gone)(void *known, __u32 peer) = t->http ? is_gone : is_none_gone;
+	int r = add_known(&peers, t);
 
 	if (!r)
-		r = http_rows_round(&k->traffic_keep.rows, rows, count, now, is_gone, &peers);
+		r = http_rows_round(&k->traffic_keep.rows, rows, count, now, gone, &peers);
 	if (r > 0)
 		log_debug("%d rows of the map http_traffic are free again", r);
 	if (r >= 0)
-		r = tcp_ledger_forget(&k->ledger, now, is_gone, &peers);
+		r = tcp_ledger_forget(&k->ledger, now, gone, &peers);
 	if (!r)
 		r = http_rows_peers(rows, count, &peers);
 	if (!r)

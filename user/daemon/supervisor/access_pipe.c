@@ -15,6 +15,8 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
 
+#define FIFO "access-log"
+
 enum {
 	AT_ONCE = 64,  /* portions: the loop has other work */
 	PAUSE_MS = 20, /* the output takes no more */
@@ -107,7 +109,8 @@ int access_pipe_open(const char *run_dir, struct event_loop *loop, int to, int *
 		     struct access_pipe **out)
 {
 	_cleanup_(access_pipe_closep) struct access_pipe *p = calloc(1, sizeof(*p));
-	int fifo = fifo_open(run_dir, "access-log"), r = fifo < 0 ? fifo : 0;
+	int fifo = fifo_open(run_dir, FIFO), r = fifo < 0 ? fifo : 0;
+	_cleanup_close_ int proxys = -1;
 
 	if (!p) {
 		closep(&fifo);
@@ -120,12 +123,14 @@ int access_pipe_open(const char *run_dir, struct event_loop *loop, int to, int *
 		r = event_timer_open(loop, &p->again, go_on, p);
 	if (!r)
 		r = event_watch(loop, &p->readable, EPOLLIN);
+	/* Not a dup, which shares O_NONBLOCK: weft-proxy could make weftd's reads block. */
 	if (!r)
-		*fd = fcntl(fifo, F_DUPFD_CLOEXEC, 0);
-	if (!r && *fd < 0)
-		r = -errno;
+		proxys = fifo_open(run_dir, FIFO);
+	if (!r && proxys < 0)
+		r = proxys;
 	if (r)
 		return log_err(r, "make a way for the access log in %s", run_dir);
+	*fd = TAKE_FD(proxys);
 	*out = TAKE_PTR(p);
 	return 0;
 }

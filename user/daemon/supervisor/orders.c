@@ -469,7 +469,8 @@ void orders_give_log(struct supervisor *s)
 	if (!s->can_drain)
 		return;
 	follow_give(s);
-	/* One that another weftd has started may tell some. */
+	/* One that another weftd has started may tell some. The dups share descriptions that weftd
+	 * does not read from (fifo.h). */
 	if (spans >= 0 || s->took_over)
 		orders_give_plain(s, (struct proxy_order){ .type = PROXY_TRACE },
 				  spans < 0 ? -1 : fcntl(spans, F_DUPFD_CLOEXEC, 0));

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/addr.h"
@@ -255,6 +256,30 @@ static void set_request(const struct telling *t, json_t *to)
 		set(to, "error", "true");
 }
 
+/* weft-proxy writes each byte outside ASCII as \u00XX (access_line.c), which reads as a code point:
+ * the UTF-8 that the bytes were. NULL: they were none, or the text has other code points. */
+static json_t *unfolded(const char *text)
+{
+	_cleanup_free_ char *bytes = malloc(strlen(text) + 1);
+	size_t n = 0;
+
+	for (const char *at = text; bytes && *at; at++) {
+		const unsigned char c = (unsigned char)*at;
+
+		if (c > 0xc3) /* begins what is above U+00FF */
+			return NULL;
+		bytes[n++] = (char)(c < 0x80 ? c : (c & 3) << 6 | (*++at & 0x3f));
+	}
+	return bytes ? json_stringn(bytes, n) : NULL;
+}
+
+static void set_tag(json_t *to, const char *name, json_t *value)
+{
+	_cleanup_json_ json_t *key = unfolded(name), *text = unfolded(json_string_value(value));
+
+	json_object_set(to, key ? json_string_value(key) : name, text ? text : value);
+}
+
 /* Telemetries' tags come last: what they name is theirs. */
 static void set_tags(const struct telling *t, json_t *to)
 {
@@ -263,7 +288,7 @@ static void set_tags(const struct telling *t, json_t *to)
 	int left = TAGS_MAX;
 
 	json_object_foreach(tags, name, value) if (left-- > 0 && *name && json_is_string(value))
-		json_object_set(to, name, value);
+		set_tag(to, name, value);
 }
 
 static json_t *attributes_of(const struct telling *t)

@@ -32,7 +32,11 @@ enum {
 	SEND_S = 10,
 	ANSWER_MAX = 4096, /* bytes of an answer that are looked at */
 	LINE_BYTES = 4096,
+	READS = 64, /* in a row: sending has its turn, too */
 };
+
+/* Requests that weft-proxy, which is not trusted, may say it has lost at once. */
+#define LOST_MAX (1ULL << 32)
 
 /* A line that waits. */
 struct line {
@@ -53,7 +57,8 @@ struct batch {
 
 struct tracing {
 	struct collector to;
-	int fifo;
+	int fifo; /* the thread reads it */
+	int out;  /* for weft-proxy: with a dup of `fifo` it could make reads block (fifo.h) */
 	struct names *names;
 	CURLM *multi;
 	CURL *easy;
@@ -96,7 +101,8 @@ static bool take_loss(struct tracing *t, const char *text)
 
 	if (sscanf(text, "{\"lost\":%llu}", &lost) != 1)
 		return false;
-	t->overflow += lost;
+	if (lost <= LOST_MAX)
+		t->overflow += lost;
 	return true;
 }
 
@@ -139,7 +145,10 @@ static void read_lines(struct tracing *t)
 	char bytes[16 * 1024];
 	ssize_t n;
 
-	while (!t->stop && (n = read(t->fifo, bytes, sizeof(bytes))) > 0) {
+	for (int i = 0; i < READS && !t->stop; i++) {
+		n = read(t->fifo, bytes, sizeof(bytes));
+		if (n <= 0)
+			return;
 		take_bytes(t, bytes, (size_t)n);
 		t->rest_ms = clock_ms() + PAUSE_MS;
 	}
@@ -250,6 +259,12 @@ static size_t on_answer(char *bytes, size_t one, size_t n, void *arg)
 	return n;
 }
 
+static void drop_batch(struct tracing *t)
+{
+	free(t->batch.body);
+	t->batch.body = NULL;
+}
+
 static void send_batch(struct tracing *t)
 {
 	struct batch *b = &t->batch;
@@ -259,12 +274,10 @@ static void send_batch(struct tracing *t)
 	curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, b->body);
 	curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(b->body));
 	b->under_way = !curl_multi_add_handle(t->multi, t->easy);
-}
-
-static void drop_batch(struct tracing *t)
-{
-	free(t->batch.body);
-	t->batch.body = NULL;
+	if (!b->under_way) {
+		t->overflow += b->spans;
+		drop_batch(t);
+	}
 }
 
 /* {"partialSuccess": {"rejectedSpans": "3"}}: a number, as JSON or, as protobuf's 64 bits, a text.
@@ -373,7 +386,7 @@ static void wait_for_work(struct tracing *t)
 	if (t->batch.body && !t->batch.under_way)
 		ms = least(now, t->batch.begin_ms, ms);
 	if (!t->batch.body && t->count)
-		ms = least(now, t->since_ms + BATCH_MS, ms);
+		ms = batch_is_due(t, now) ? 0 : least(now, t->since_ms + BATCH_MS, ms);
 	curl_multi_poll(t->multi, &fifo, rests ? 0 : 1, ms, NULL);
 }
 
@@ -416,6 +429,8 @@ static int set_up(struct tracing *t)
 	curl_easy_setopt(t->easy, CURLOPT_USERAGENT, "weft/" WEFT_VERSION);
 	curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "https,http");
 	curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
+	/* Closing does not wait until a name is looked up. */
+	curl_easy_setopt(t->easy, CURLOPT_QUICK_EXIT, 1L);
 	curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);
 	curl_easy_setopt(t->easy, CURLOPT_TIMEOUT, (long)SEND_S);
 	curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->error);
@@ -435,9 +450,13 @@ int tracing_open(const struct collector *to, const char *run_dir, struct event_l
 	if (!t)
 		return log_err(-ENOMEM, "--tracing-endpoint");
 	t->to = *to;
+	t->out = -1;
 	t->fifo = fifo_open(run_dir, FIFO);
 	if (t->fifo < 0)
 		return log_err(t->fifo, "make a way for spans in %s", run_dir);
+	t->out = fifo_open(run_dir, FIFO);
+	if (t->out < 0)
+		return log_err(t->out, "make a way for spans in %s", run_dir);
 	r = curl_load();
 	if (r)
 		return r;
@@ -452,7 +471,7 @@ int tracing_open(const struct collector *to, const char *run_dir, struct event_l
 
 int tracing_fd(const struct tracing *t)
 {
-	return t ? t->fifo : -1;
+	return t ? t->out : -1;
 }
 
 int tracing_begin(struct tracing *t, const struct engine *engine)
@@ -509,6 +528,7 @@ void tracing_close(struct tracing *t)
 		free(pop_line(t).text);
 	names_close(t->names);
 	closep(&t->fifo);
+	closep(&t->out);
 	free(t);
 }
 

@@ -30,13 +30,15 @@ struct tracing_counts {
  * first is copied, the loop borrowed. */
 int tracing_open(const struct collector *to, const char *run_dir, struct event_loop *loop,
 		 struct tracing **out);
-/* Where weft-proxy is to write them, until tracing_close(); -1 for NULL. */
+/* Where weft-proxy is to write them, until tracing_close(); -1 for NULL. Nothing here reads from
+ * this description: what weft-proxy sets on it, such as blocking, is its own affair. */
 int tracing_fd(const struct tracing *t);
 /* Begins to send. The engine is borrowed. 0 or -errno. Does nothing for NULL. */
 int tracing_begin(struct tracing *t, const struct engine *engine);
 /* Since the start. From any thread. */
 struct tracing_counts tracing_counts(const struct tracing *t);
-/* Before the engine goes. What is in the FIFO waits for the next weftd. Accepts NULL. */
+/* The engine may have gone, if the loop has not run since: only the loop asks it. What is in the
+ * FIFO waits for the next weftd. Accepts NULL. */
 void tracing_close(struct tracing *t);
 /* This weftd tells no spans: nothing is left of those that another one has not sent. */
 void tracing_forget(const char *run_dir);

@@ -268,15 +268,36 @@ static bool is_quantity(const char *s)
 	return false;
 }
 
-/* Nothing that YAML would read otherwise between double quotes. */
+/* HOST, HOST:PORT, or an address in brackets in place of HOST. */
+static bool is_authority(const char *s, size_t n)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789._-";
+	const char *end = *s == '[' ? memchr(s, ']', n) : NULL;
+	const size_t len = end ? (size_t)(end + 1 - s) : strspn(s, plain);
+	char port[6];
+
+	if (!len || memchr(s, '@', n))
+		return false;
+	if (len >= n)
+		return len == n;
+	if (s[len] != ':' || n - len - 1 >= sizeof(port))
+		return false;
+	memcpy(port, s + len + 1, n - len - 1);
+	port[n - len - 1] = '\0';
+	return is_number(port, 1, PORT_MAX);
+}
+
+/* Nothing that YAML would read otherwise between double quotes, and nothing that collector_parse()
+ * (daemon/tracing/collector.c) refuses: agents would end at their start, again and again. */
 static bool is_url(const char *s)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789._~-/:[]@%?=&+";
+				    "0123456789._~-/:[]@%=&+";
 	size_t scheme = !strncmp(s, "http://", 7) ? 7 : !strncmp(s, "https://", 8) ? 8 : 0;
 
-	return scheme && s[scheme] && !strchr("/:?", s[scheme]) && strlen(s) < PATH_ROOM &&
-	       !s[strspn(s, plain)];
+	return scheme && is_authority(s + scheme, strcspn(s + scheme, "/")) &&
+	       strlen(s) < PATH_ROOM && !s[strspn(s, plain)];
 }
 
 /* 12, or 12.34 */
@@ -346,7 +367,8 @@ static bool is_wrong(const struct value_info *info, const char *s, char *what, s
 		snprintf(what, size, "a whole number from 1 on, or a percentage like 10%%");
 		return !is_share(s);
 	case VALUE_URL:
-		snprintf(what, size, "a URL that begins with http:// or https://");
+		snprintf(what, size,
+			 "a URL that begins with http:// or https://, without user or query");
 		return !is_url(s);
 	case VALUE_PERCENTAGE:
 		snprintf(what, size, "a percentage from 0 to 100 like 1 or 12.34");

@@ -138,8 +138,10 @@ __u32 registry_id(struct registry *r, enum registry_kind kind, const char *name)
 	struct entry *e = bytemap_get(&n->by_name, name, len);
 	__u32 id;
 
-	if (e)
+	if (e) {
+		e->mark = 0; /* it is wanted: a snapshot that has it may be under way */
 		return e->id;
+	}
 	id = kind == REG_SERVICE ? hashed_id(n, name, len) : next_id(n, kind);
 	return id && !names_add(r, kind, name, len, id) ? id : 0;
 }

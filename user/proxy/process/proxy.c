@@ -250,7 +250,6 @@ static int follow(void *arg, int fd)
 
 	if (!r)
 		closep(&p->follow);
-	closep(&p->trace);
 	p->follow = fd;
 	return r;
 }
