@@ -189,16 +189,6 @@ Test(traffic_keep, a_caller_with_very_many_rows_gets_new_ones)
 	cr_expect_eq(free, TRAFFIC_CALLER_ROWS + 1 - HTTP_ROWS_OF_CALLER);
 }
 
-Test(traffic_keep, what_a_killed_proxy_was_taking_comes_back)
-{
-	all[3].taken = TRAFFIC_BEING_TAKEN;
-	for (__u32 i = 1; i < 3; i++)
-		count(row_of(1 + i));
-	cr_expect_eq(next_round(), 0, "it may be under way");
-	cr_expect_eq(next_round(), 1);
-	cr_expect_eq(all[3].taken, TRAFFIC_FREE_AGAIN);
-}
-
 Test(traffic_keep, connections_that_end_in_another_row_keep_both)
 {
 	struct http_traffic_key key = { .source = 7, .cluster = 1, .is_tcp = 1 };

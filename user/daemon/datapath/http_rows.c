@@ -97,18 +97,6 @@ static void look_at_leaving(struct round *r, __u32 i)
 		r->seen[i].leaving = true;
 }
 
-/* Taking a row is a matter of microseconds. */
-static void look_at_being_taken(struct round *r, __u32 i)
-{
-	__u32 taken = TRAFFIC_BEING_TAKEN;
-	bool again = r->seen[i].leaving;
-
-	r->seen[i].leaving = true;
-	if (again && __atomic_compare_exchange_n(&r->rows[i].taken, &taken, TRAFFIC_BEING_FREED,
-						 false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-		clear(r, i);
-}
-
 static bool is_of_gone(const struct round *r, const struct http_traffic *row)
 {
 	return (row->key.source && r->is_gone(r->arg, row->key.source)) ||
@@ -146,9 +134,6 @@ static int look_at(struct round *r, __u32 i)
 		return look_at_taken(r, i);
 	case TRAFFIC_LEAVING:
 		look_at_leaving(r, i);
-		return 0;
-	case TRAFFIC_BEING_TAKEN:
-		look_at_being_taken(r, i);
 		return 0;
 	case TRAFFIC_BEING_FREED: /* by a weftd that was killed */
 		clear(r, i);

@@ -21,8 +21,7 @@ struct http_row_seen {
 	uint64_t counted;  /* all that it has ever counted */
 	uint64_t since_ms; /* it has not changed; 0: it was not looked at yet */
 	__u32 epoch;
-	/* It was so the last time, or was made so then; or a weft-proxy was taking it. */
-	bool leaving;
+	bool leaving; /* it was so the last time, or was made so then */
 };
 
 /* Zero-initialise; free with http_rows_free(). */
@@ -33,8 +32,7 @@ struct http_rows {
 void http_rows_free(struct http_rows *h);
 /*
  * A round, to be called some times in IDLE_SHORT_MS: `count` rows from the first one on, row 0
- * among them, as they are in memory. What was TRAFFIC_LEAVING in the last round is made free, and
- * what a weft-proxy was taking then, which takes no time: it was killed. Then
+ * among them, as they are in memory. What was TRAFFIC_LEAVING in the last round is made free. Then
  * those leave that have been idle for IDLE_GONE_MS, whose caller or endpoint is gone, and of which
  * no connection is open; and where there are too many, or too many of one caller, those that have
  * been idle for longest, IDLE_SHORT_MS at least. How many rows were made free, or -ENOMEM.
