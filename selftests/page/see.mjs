@@ -84,7 +84,8 @@ const see = {
 			await pause(700);
 		}
 		if (!(await page.$("#details:not([hidden])"))) return check(false, "a click does not open the details");
-		for (const object of await page.$$("#details details.object > summary")) await object.click();
+		// All in one turn of the page's: it draws the details anew whenever news come.
+		await page.$$eval("#details details.object > summary", (all) => all.forEach((e) => e.click()));
 		await pause(2500);
 		console.log(await details());
 	},
