@@ -51,7 +51,7 @@ wait_until 60 gone vs old
 kube_crds_up v1alpha3
 rule v1alpha3 oldest
 wait_until 60 in_force vs oldest
-wait_until 10 path_is v1alpha3
+wait_until 30 path_is v1alpha3
 say "ok: v1alpha3 alone, while it runs"
 expect_eq "nothing is wrong" "$(kube_status .problem_count)" 0
 weftd_stop
