@@ -384,8 +384,15 @@ weftd2_start() {
 	wait_until 30 weft2 status --wait
 }
 
-# both: the rules of stdin, on both nodes
-both() { tee >(weft apply -f - >/dev/null) | weft2 apply -f - >/dev/null; }
+# both [FILE...]: the rules of these, or of stdin, on both nodes
+both() {
+	if [ $# = 0 ]; then
+		tee >(weft apply -f - >/dev/null) | weft2 apply -f - >/dev/null
+	else
+		weft apply "${@/#/-f}" >/dev/null
+		weft2 apply "${@/#/-f}" >/dev/null
+	fi
+}
 
 # rules_far_near: pods, and Services web-far (10), web-near (11), tcp-far (20), tcp-near (21) of those with these versions, at $HTTP and $TCP
 rules_far_near() {

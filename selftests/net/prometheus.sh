@@ -15,15 +15,6 @@ declare -A EXPECTED=() # "REPORTER SERVICE VERSION CODE" -> requests
 
 # ---- two nodes ----
 
-# both FILE...: rules, to both
-both() {
-	local file options=()
-	for file; do
-		options+=(-f "$file")
-	done
-	weft apply "${options[@]}" >/dev/null
-	weft2 apply "${options[@]}" >/dev/null
-}
 book() { both "${@/#/$BOOKINFO/}"; }
 
 pki_up() {

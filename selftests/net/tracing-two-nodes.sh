@@ -5,15 +5,6 @@
 . "${0%/*}/lib.sh"
 . "$ROOT/selftests/net/tracing-lib"
 
-both() {
-	local file options=()
-	for file; do
-		options+=(-f "$file")
-	done
-	weft apply "${options[@]}" >/dev/null
-	weft2 apply "${options[@]}" >/dev/null
-}
-
 node_up
 node2_up
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$TMP/root.key" -out "$TMP/root.crt" -subj /O=root -days 30 2>/dev/null

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/tracing/collector.h"
+#include "lib/base/collector.h"
 #include "daemon/tracing/otlp.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/json_io.h"

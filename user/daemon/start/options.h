@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 #include "daemon/datapath/datapath.h"
-#include "daemon/tracing/collector.h"
+#include "lib/base/collector.h"
 #include "lib/base/log.h"
 
 struct options {

@@ -9,12 +9,12 @@
 #include "lib/base/addr.h"
 #include "lib/base/json_io.h"
 #include "lib/mesh/peer.h"
+#include "lib/route/snapshot.h"
 #include "weft/policy.h"
 
 enum {
 	SPAN_DIGITS = 16,
 	TRACE_DIGITS = 32,
-	TAGS_MAX = 32, /* of a span, beside the usual attributes */
 	TEXT_MAX = 1024,
 	STATUS_ERROR = 2, /* Status.StatusCode */
 };
@@ -285,7 +285,7 @@ static void set_tags(const struct telling *t, json_t *to)
 {
 	json_t *tags = json_object_get(t->span, "tags"), *value;
 	const char *name;
-	int left = TAGS_MAX;
+	int left = HS_TAGS_MAX;
 
 	json_object_foreach(tags, name, value) if (left-- > 0 && *name && json_is_string(value))
 		set_tag(to, name, value);

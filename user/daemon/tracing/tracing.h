@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "daemon/loop/event.h"
-#include "daemon/tracing/collector.h"
+#include "lib/base/collector.h"
 
 enum { TRACING_QUEUE = 2048 };
 

@@ -8,6 +8,7 @@
 
 #include "lib/base/addr.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/collector.h"
 #include "lib/base/similar.h"
 #include "lib/schema/decode.h"
 #include "lib/yaml/tree.h"
@@ -268,36 +269,14 @@ static bool is_quantity(const char *s)
 	return false;
 }
 
-/* HOST, HOST:PORT, or an address in brackets in place of HOST. */
-static bool is_authority(const char *s, size_t n)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789._-";
-	const char *end = *s == '[' ? memchr(s, ']', n) : NULL;
-	const size_t len = end ? (size_t)(end + 1 - s) : strspn(s, plain);
-	char port[6];
-
-	if (!len || memchr(s, '@', n))
-		return false;
-	if (len >= n)
-		return len == n;
-	if (s[len] != ':' || n - len - 1 >= sizeof(port))
-		return false;
-	memcpy(port, s + len + 1, n - len - 1);
-	port[n - len - 1] = '\0';
-	return is_number(port, 1, PORT_MAX);
-}
-
-/* Nothing that YAML would read otherwise between double quotes, and nothing that collector_parse()
- * (daemon/tracing/collector.c) refuses: agents would end at their start, again and again. */
+/* What weftd takes, and nothing that YAML would read otherwise between double quotes. */
 static bool is_url(const char *s)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				    "0123456789._~-/:[]@%=&+";
-	size_t scheme = !strncmp(s, "http://", 7) ? 7 : !strncmp(s, "https://", 8) ? 8 : 0;
+	struct collector to;
 
-	return scheme && is_authority(s + scheme, strcspn(s + scheme, "/")) &&
-	       strlen(s) < PATH_ROOM && !s[strspn(s, plain)];
+	return !collector_parse(s, &to) && strlen(s) < PATH_ROOM && !s[strspn(s, plain)];
 }
 
 /* 12, or 12.34 */

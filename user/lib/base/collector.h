@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_DAEMON_TRACING_COLLECTOR_H
-#define WEFT_DAEMON_TRACING_COLLECTOR_H
+#ifndef WEFT_LIB_BASE_COLLECTOR_H
+#define WEFT_LIB_BASE_COLLECTOR_H
 /*
  * Where spans go: the URL of a collector's OTLP/HTTP.
  */

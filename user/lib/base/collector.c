@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/tracing/collector.h"
+#include "lib/base/collector.h"
 
 #include <ctype.h>
 #include <errno.h>
