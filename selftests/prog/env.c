@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,12 +33,11 @@
 
 struct env {
 	struct env_options o;
-	char dir[32];
 	bool routed; /* the endpoint, by the NIC */
 	bool marked; /* the last frame of XDP's */
 	__u64 turn;  /* of `protect` */
 	struct tc_bpf *tc;
-	struct sweep_bpf *sweep;
+	struct sweep_bpf *sweep; /* NULL until it is asked for, like `xdp` */
 	struct xdp_bpf *xdp;
 	struct ring_buffer *events;
 	struct reset_event resets[16];
@@ -103,17 +101,13 @@ void tuple_turn(struct tuple *to, const struct tuple *from)
 	};
 }
 
-/* Programs must see no address, route or pin of the machine. */
-static void enter_namespaces(struct env *e)
+/* Programs must see no address or route of the machine. */
+static void enter_namespaces(void)
 {
 	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 	int fd;
 
-	must(!unshare(CLONE_NEWNS | CLONE_NEWNET));
-	must(!mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
-	snprintf(e->dir, sizeof(e->dir), "/tmp/weft-prog.XXXXXX");
-	must(mkdtemp(e->dir));
-	must(!mount("bpf", e->dir, "bpf", 0, NULL));
+	must(!unshare(CLONE_NEWNET));
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	must(fd >= 0 && !ioctl(fd, SIOCSIFFLAGS, &lo));
 	close(fd);
@@ -170,24 +164,53 @@ static int on_reset(void *ctx, void *data, size_t len)
 	return 0;
 }
 
+/* The maps of an object that weftd pins are those of `from` that have their names. NULL: they are
+ * new ones. Nothing is pinned. */
+static void share_maps(const struct bpf_object *from, struct bpf_object *to)
+{
+	struct bpf_map *map, *have;
+
+	bpf_object__for_each_map(map, to)
+	{
+		if (!bpf_map__pin_path(map))
+			continue;
+		must(!bpf_map__set_pin_path(map, NULL));
+		have = from ? bpf_object__find_map_by_name(from, bpf_map__name(map)) : NULL;
+		must(!have || !bpf_map__reuse_fd(map, bpf_map__fd(have)));
+	}
+}
+
 static void load(struct env *e)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = e->dir);
-
-	must(e->tc = tc_bpf__open_opts(&opts));
-	must(e->sweep = sweep_bpf__open_opts(&opts));
-	must(e->xdp = xdp_bpf__open_opts(&opts));
+	must(e->tc = tc_bpf__open());
+	share_maps(NULL, e->tc->obj);
 	bpf_map__set_max_entries(e->tc->maps.conns, e->o.table_size ?: 1024);
-	bpf_map__set_max_entries(e->sweep->maps.conns, e->o.table_size ?: 1024);
-	bpf_map__set_max_entries(e->xdp->maps.conns, e->o.table_size ?: 1024);
 	e->tc->rodata->refuse_unseen = e->o.refuse_unseen;
 	e->tc->rodata->registry_only = e->o.registry_only;
 	must(!tc_bpf__load(e->tc));
-	must(!sweep_bpf__load(e->sweep));
-	must(!xdp_bpf__load(e->xdp));
 	must(e->events = ring_buffer__new(bpf_map__fd(e->tc->maps.events), on_reset, e, NULL));
-	/* The pins were only there for the two objects to share their maps. */
-	must(!umount2(e->dir, MNT_DETACH) && !rmdir(e->dir));
+}
+
+/* What only some tests run is loaded when they do: most of a test's time goes into verifying. */
+
+static struct sweep_bpf *sweep_of(struct env *e)
+{
+	if (!e->sweep) {
+		must(e->sweep = sweep_bpf__open());
+		share_maps(e->tc->obj, e->sweep->obj);
+		must(!sweep_bpf__load(e->sweep));
+	}
+	return e->sweep;
+}
+
+static struct xdp_bpf *xdp_of(struct env *e)
+{
+	if (!e->xdp) {
+		must(e->xdp = xdp_bpf__open());
+		share_maps(e->tc->obj, e->xdp->obj);
+		must(!xdp_bpf__load(e->xdp));
+	}
+	return e->xdp;
 }
 
 /* Before 6.2 an inner map with BTF and one without are not alike, so ours has it, as the template
@@ -398,7 +421,7 @@ static struct env *loaded(const struct env_options *o)
 		destroy(e);
 	must(e = calloc(1, sizeof(*e)));
 	e->o = *o;
-	enter_namespaces(e);
+	enter_namespaces();
 	load(e);
 	return e;
 }
@@ -483,7 +506,7 @@ int env_run_xdp(struct env *e, __u32 ifindex, __u8 *frame, size_t *size)
 		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &ctx,
 		    .ctx_size_in = sizeof(ctx), .ctx_out = &left, .ctx_size_out = sizeof(left));
 
-	must(!bpf_prog_test_run_opts(bpf_program__fd(e->xdp->progs.from_wire), &opts));
+	must(!bpf_prog_test_run_opts(bpf_program__fd(xdp_of(e)->progs.from_wire), &opts));
 	/* What the program has put in front of the frame comes first. */
 	e->marked = left.data;
 	*size = opts.data_size_out - left.data;
@@ -581,7 +604,7 @@ struct sweep_args env_sweep(struct env *e, __u32 check_gone)
 	struct sweep_args args = { .check_gone = check_gone, .skip_socks = 1 };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &args, .ctx_size_in = sizeof(args));
 
-	must(!bpf_prog_test_run_opts(bpf_program__fd(e->sweep->progs.sweep), &opts));
+	must(!bpf_prog_test_run_opts(bpf_program__fd(sweep_of(e)->progs.sweep), &opts));
 	return args;
 }
 
@@ -589,7 +612,7 @@ void env_count_traffic(struct env *e)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
 
-	must(!bpf_prog_test_run_opts(bpf_program__fd(e->sweep->progs.count_traffic), &opts));
+	must(!bpf_prog_test_run_opts(bpf_program__fd(sweep_of(e)->progs.count_traffic), &opts));
 }
 
 void env_count_sockets(struct env *e, const __u64 *cookies, size_t count)
@@ -600,7 +623,7 @@ void env_count_sockets(struct env *e, const __u64 *cookies, size_t count)
 			    offsetof(struct traffic_sockets, cookies) + count * sizeof(*cookies));
 
 	memcpy(frame.cookies, cookies, count * sizeof(*cookies));
-	must(!bpf_prog_test_run_opts(bpf_program__fd(e->sweep->progs.count_sockets), &opts));
+	must(!bpf_prog_test_run_opts(bpf_program__fd(sweep_of(e)->progs.count_sockets), &opts));
 }
 
 void env_put_sock(struct env *e, __u64 cookie, const struct sock_conn *s)
@@ -623,7 +646,7 @@ void env_lose_sock(struct env *e, __u64 cookie)
 	struct sock_note note = { .cookie = cookie, .news = SOCK_GONE };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &note, .ctx_size_in = sizeof(note));
 
-	must(!bpf_prog_test_run_opts(bpf_program__fd(e->sweep->progs.sock_note), &opts));
+	must(!bpf_prog_test_run_opts(bpf_program__fd(sweep_of(e)->progs.sock_note), &opts));
 }
 
 static struct tcp_traffic traffic_of(struct env *e, const struct tcp_traffic_key *key)
