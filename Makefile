@@ -39,9 +39,8 @@ CPPFLAGS := $(INCLUDES) -D_GNU_SOURCE= -DWEFT_VERSION='"$(VERSION)"' -DWEFT_ASSE
 WARN := -Wall -Wextra -Werror
 CFLAGS ?= -O2 -g
 STD := -std=gnu11
-SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-ASAN_CFLAGS := -O1 -g $(SAN)
-FUZZ_CFLAGS := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+ASAN_CFLAGS := -O1 -gline-tables-only $(SAN) -fsanitize=fuzzer-no-link -fno-omit-frame-pointer
 BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -ffile-prefix-map=$(CURDIR)=. -Wall -Werror -Iheaders -Ibpf -I/usr/include/$(MULTIARCH)
 LDFLAGS ?=
 
@@ -231,14 +230,14 @@ $(DASHBOARDS) &: packaging/grafana/dashboards.py
 	$(Q)/usr/bin/python3 $< $(OUT)/grafana
 
 # What a manifest has of them is in the programs.
-MANIFEST_FILES := $(foreach flavour,obj asan fuzzobj,$(OUT)/$(flavour)/user/lib/manifest/files.o) $(OUT)/tidy/user/lib/manifest/files.ok
+MANIFEST_FILES := $(foreach flavour,obj asan,$(OUT)/$(flavour)/user/lib/manifest/files.o) $(OUT)/tidy/user/lib/manifest/files.ok
 $(MANIFEST_FILES): $(DASHBOARDS) $(RULES)
 $(MANIFEST_FILES): CPPFLAGS += -DWEFT_GRAFANA='"$(OUT)/grafana"'
 
-# ---- userspace: the same sources three times, in $(OUT)/{obj,asan,fuzzobj} ----
+# ---- userspace: the same sources twice, in $(OUT)/{obj,asan}: for use, and with sanitizers for tests of units and fuzzers ----
 
 # A header that is only there once it is generated: all skeletons come before the first object that may include one.
-$(call objects,obj,$(DAEMON_SRC) $(PROG_SRC)) $(call objects,asan,$(DAEMON_SRC) $(UNIT_SRC)) $(call objects,fuzzobj,$(DAEMON_SRC)): | $(SKELS)
+$(call objects,obj,$(DAEMON_SRC) $(PROG_SRC)) $(call objects,asan,$(DAEMON_SRC) $(UNIT_SRC)): | $(SKELS)
 
 # The page's files, which an object has in it: what includes them is not seen by -MMD.
 ASSETS := $(patsubst user/daemon/page/assets/%,$(OUT)/assets/%.gz,$(wildcard user/daemon/page/assets/*))
@@ -246,7 +245,7 @@ $(OUT)/assets/%.gz: user/daemon/page/assets/%
 	$(say) GZIP $@
 	$(Q)mkdir -p $(@D)
 	$(Q)gzip -9nc $< >$@
-$(patsubst %,$(OUT)/%/user/daemon/page/assets.o,obj asan fuzzobj): $(ASSETS)
+$(patsubst %,$(OUT)/%/user/daemon/page/assets.o,obj asan): $(ASSETS)
 
 # flavour NAME,WHAT IS SAID,COMPILER,FLAGS
 define flavour
@@ -256,8 +255,7 @@ $$(OUT)/$(1)/%.o: %.c
 	$$(Q)$(3) $$(STD) $(4) $$(WARN) $$(CPPFLAGS) -MMD -MP -c $$< -o $$@
 endef
 $(eval $(call flavour,obj,CC,$$(CC),$$(CFLAGS)))
-$(eval $(call flavour,asan,ASAN,$$(CC),$$(ASAN_CFLAGS)))
-$(eval $(call flavour,fuzzobj,FUZZ,$$(CLANG),$$(FUZZ_CFLAGS)))
+$(eval $(call flavour,asan,ASAN,$$(CLANG),$$(ASAN_CFLAGS)))
 
 define archive
 $(say) AR $@
@@ -278,7 +276,6 @@ $$(OUT)/libweftproxy.$(2)a: $$(call objects,$(1),$$(call not_main,$$(PROXY_SRC))
 endef
 $(eval $(call archives,obj,))
 $(eval $(call archives,asan,asan.))
-$(eval $(call archives,fuzzobj,fuzz.))
 
 define link
 $(say) LINK $@
@@ -296,10 +293,10 @@ $(OUT)/weft-proxy: $(OUT)/obj/user/proxy/process/main.o $(OUT)/libweftproxy.a $(
 $(OUT)/prog-tests: LINK_MORE := -lcriterion
 $(OUT)/prog-tests: $(call objects,obj,$(PROG_SRC)) $(OUT)/libweftd.a $(OUT)/libweft.a
 	$(link)
-$(OUT)/unit-tests: LINK_MORE := -lcriterion $(SAN)
 $(OUT)/unit-tests: $(call objects,asan,$(UNIT_SRC)) $(OUT)/libweftcli.asan.a $(OUT)/libweftd.asan.a $(OUT)/libweftproxy.asan.a \
 	$(OUT)/libweft.asan.a
-	$(link)
+	$(say) LINK $@
+	$(Q)$(CLANG) $(SAN) $(filter %.o,$^) $(filter %.a,$^) $(filter %.a,$^) $(LIBS) -lcriterion -o $@
 $(OUT)/apps/tcp-load: $(call objects,obj,$(wildcard selftests/apps/load_*.c))
 HTTP_APPS := $(filter $(OUT)/apps/http-%,$(APPS))
 $(HTTP_APPS): $(OUT)/obj/selftests/apps/http_common.o $(OUT)/libweftproxy.a $(OUT)/libweft.a
@@ -312,10 +309,10 @@ $(OUT)/apps/%: $(OUT)/obj/selftests/apps/%.o
 $(OUT)/bench/%: $(OUT)/obj/selftests/bench/%.o $(OUT)/libweft.a
 	$(link)
 $(OUT)/fuzz/fuzz_h1_compare: LINK_MORE := -lhttp_parser
-$(OUT)/fuzz/%: $(OUT)/fuzzobj/selftests/fuzz/%.o $(OUT)/libweftd.fuzz.a $(OUT)/libweftproxy.fuzz.a $(OUT)/libweft.fuzz.a
+$(OUT)/fuzz/%: $(OUT)/asan/selftests/fuzz/%.o $(OUT)/libweftd.asan.a $(OUT)/libweftproxy.asan.a $(OUT)/libweft.asan.a
 	$(say) LINK $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LINK_MORE) -o $@
+	$(Q)$(CLANG) $(SAN) -fsanitize=fuzzer $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LINK_MORE) -o $@
 
 # ---- checks ----
 

@@ -14,6 +14,7 @@
 enum {
 	PORT_TRIES = 32,
 	PORT_FIRST = 1024,
+	PORT_TAKEN = -1,	 /* another one may do; beside enum reason */
 	NETNS_NODE = 0xfffffffe, /* any negative number is the node's own (bpf_sk_lookup_tcp) */
 };
 
@@ -173,6 +174,46 @@ static __always_inline __u16 any_port(int of_node)
 	return PORT_FIRST + bpf_get_prandom_u32() % (end - PORT_FIRST);
 }
 
+/* One more try of claim_port(), or of claim_out_port(). The verifier looks once at what a function
+ * of its own does, not once a try. `scratch` is looked up again, as a key that an argument points
+ * to is none for 6.1. REASON_NONE, PORT_TAKEN, or why there is none. */
+GLOBAL_FUNC int try_port(hook_ctx *ctx, int ip4, int another)
+{
+	__u32 zero = 0;
+	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
+	enum hook hook;
+	int r;
+
+	if (!s)
+		return REASON_TABLE_FULL;
+	hook = s->flags & CONN_HAIRPIN ? HOOK_INGRESS : HOOK_EGRESS;
+	if (another)
+		s->to.sport = any_port(0);
+	if (in_use(ctx, ip4, &s->to, s->netns_id,
+		   s->flags & CONN_HAIRPIN ? NETNS_UNKNOWN : s->client_netns_id))
+		return PORT_TAKEN;
+	tuple_back(&s->reply, &s->to, hook);
+	r = conn_insert(&s->reply, &s->conn);
+	return !r ? REASON_NONE : r == -EEXIST ? PORT_TAKEN : REASON_TABLE_FULL;
+}
+
+GLOBAL_FUNC int try_out_port(hook_ctx *ctx, int ip4, int another)
+{
+	__u32 zero = 0;
+	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
+	int r;
+
+	if (!s)
+		return REASON_TABLE_FULL;
+	if (another)
+		s->out.sport = any_port(1);
+	tuple_reverse(&s->out_reply, &s->out);
+	if (in_use(ctx, ip4, &s->out_reply, NETNS_NODE, NETNS_UNKNOWN))
+		return PORT_TAKEN;
+	r = conn_insert(&s->out_reply, &s->conn);
+	return !r ? REASON_NONE : r == -EEXIST ? PORT_TAKEN : REASON_TABLE_FULL;
+}
+
 /*
  * Inserts s->conn as the reply entry, whose key must be free: two services may lead the same client
  * port to the same endpoint, so another source port may have to do. On success s->to and s->reply
@@ -181,45 +222,23 @@ static __always_inline __u16 any_port(int of_node)
 static __always_inline enum reason claim_port(hook_ctx *ctx, const struct packet *p,
 					      struct scratch *s)
 {
-	enum hook hook = s->flags & CONN_HAIRPIN ? HOOK_INGRESS : HOOK_EGRESS;
-	int i, r;
+	int i, r = PORT_TAKEN;
 
-	for (i = 0; i < PORT_TRIES; i++) {
-		if (i || s->flags & CONN_DIRECT)
-			s->to.sport = any_port(0);
-		if (in_use(ctx, p->ip4, &s->to, s->netns_id,
-			   s->flags & CONN_HAIRPIN ? NETNS_UNKNOWN : s->client_netns_id))
-			continue;
-		tuple_back(&s->reply, &s->to, hook);
-		r = conn_insert(&s->reply, &s->conn);
-		if (!r)
-			return REASON_NONE;
-		if (r != -EEXIST)
-			return REASON_TABLE_FULL;
-	}
-	return REASON_NO_PORT;
+	for (i = 0; i < PORT_TRIES && r == PORT_TAKEN; i++)
+		r = try_port(ctx, p->ip4, i || s->flags & CONN_DIRECT);
+	return r == PORT_TAKEN ? REASON_NO_PORT : r;
 }
 
 /* The same for the port on the node's address, with the entry for what comes back to it. */
 static __always_inline enum reason claim_out_port(hook_ctx *ctx, const struct packet *p,
 						  struct scratch *s)
 {
-	int i, r;
+	int i, r = PORT_TAKEN;
 
 	tuple_reverse(&s->conn.to, &s->to);
-	for (i = 0; i < PORT_TRIES; i++) {
-		if (i)
-			s->out.sport = any_port(1);
-		tuple_reverse(&s->out_reply, &s->out);
-		if (in_use(ctx, p->ip4, &s->out_reply, NETNS_NODE, NETNS_UNKNOWN))
-			continue;
-		r = conn_insert(&s->out_reply, &s->conn);
-		if (!r)
-			return REASON_NONE;
-		if (r != -EEXIST)
-			return REASON_TABLE_FULL;
-	}
-	return REASON_NO_PORT;
+	for (i = 0; i < PORT_TRIES && r == PORT_TAKEN; i++)
+		r = try_out_port(ctx, p->ip4, i);
+	return r == PORT_TAKEN ? REASON_NO_PORT : r;
 }
 
 /* The two entries that only translate, or neither. s->conn is the reply entry, which is there. */

@@ -103,14 +103,12 @@ static __always_inline int is_opening(const struct conn *forward)
 	       (forward->state == CONN_ESTABLISHED && !forward->started);
 }
 
-static __always_inline void kill(struct sweep_args *args, struct conn *forward, struct conn *reply,
-				 enum reason reason)
+static __always_inline void end_for(struct conn *forward, struct conn *reply, __u64 now,
+				    enum reason reason)
 {
-	if (is_opening(forward))
-		count_connect_fail(forward->cluster, forward->endpoint);
-	count_reason(reason);
-	conn_die(forward, reply, bpf_ktime_get_ns(), reason);
-	args->killed++;
+	if (reason)
+		count_reason(reason);
+	conn_die(forward, reply, now, reason);
 }
 
 static __always_inline __u64 ms_or(__u32 ms, __u32 seconds)
@@ -208,51 +206,67 @@ static __always_inline int ended_by_reset(const struct tuple *key, struct conn *
 	return by_client == DOUBT_OVER || by_endpoint == DOUBT_OVER;
 }
 
+/* What becomes of a connection. */
+enum sweep_verdict {
+	SWEEP_LIVE = 0,
+	SWEEP_REAP,  /* it has ended, and its entries go */
+	SWEEP_RESET, /* by a RST of its own ends */
+	SWEEP_LEFT,  /* its endpoint's pod is gone: the client learns it with its next packet */
+	SWEEP_LEFT_OPENING, /* and one that still connects, at once */
+	SWEEP_GONE,	    /* its client's pod is */
+	SWEEP_TIMED_OUT,
+};
+
+static __always_inline enum sweep_verdict judge(const struct sweep_args *args,
+						const struct tuple *key, struct conn *forward,
+						struct conn *reply, __u64 now)
+{
+	if (forward->state >= CONN_CLOSED)
+		return is_timed_out(forward, reply, now) ? SWEEP_REAP : SWEEP_LIVE;
+	if (!reply && elapsed(now, forward->created) > ORPHAN_NS)
+		return SWEEP_REAP;
+	if (!has_room_for_resets())
+		return SWEEP_LIVE;
+	if (!has_interface(forward->client_ifindex) || (args->check_gone && is_gone(&key->src)))
+		return SWEEP_GONE;
+	if ((forward->endpoint_ifindex && !has_pod(forward->endpoint_ifindex)) ||
+	    (args->check_gone && is_gone(&forward->to.dst)))
+		return is_opening(forward) ? SWEEP_LEFT_OPENING : SWEEP_LEFT;
+	if (is_timed_out(forward, reply, now))
+		return SWEEP_TIMED_OUT;
+	return reply && ended_by_reset(key, forward, reply, now) ? SWEEP_RESET : SWEEP_LIVE;
+}
+
+/* Each way to end it is here once: the verifier follows each. */
 static __always_inline void sweep_forward(struct sweep_args *args, const struct tuple *key,
 					  struct conn *forward)
 {
 	struct conn *reply = conn_other(forward);
 	__u64 now = bpf_ktime_get_ns();
 	__u32 state = forward->state;
+	enum sweep_verdict verdict = judge(args, key, forward, reply, now);
 
-	if (state >= CONN_CLOSED) {
-		if (is_timed_out(forward, reply, now))
-			delete_both(args, key, forward, reply, state);
+	if (verdict == SWEEP_LIVE) {
+		args->live += state < CONN_CLOSED;
 		return;
 	}
-	if (!reply && elapsed(now, forward->created) > ORPHAN_NS) {
+	if (verdict == SWEEP_REAP) {
 		delete_both(args, key, forward, reply, state);
 		return;
 	}
-	if (!has_room_for_resets()) {
-		args->live++;
-		return;
-	}
-	if (!has_interface(forward->client_ifindex) || (args->check_gone && is_gone(&key->src))) {
+	if (verdict >= SWEEP_LEFT_OPENING)
 		reset_client(key, forward);
+	if (verdict >= SWEEP_GONE)
 		reset_endpoint(forward, reply);
-		kill(args, forward, reply, REASON_POD_GONE);
-		return;
-	}
-	if ((forward->endpoint_ifindex && !has_pod(forward->endpoint_ifindex)) ||
-	    (args->check_gone && is_gone(&forward->to.dst))) {
-		/* The client learns it with its next packet; one that still connects, at once. */
+	if (verdict >= SWEEP_LEFT) {
 		if (is_opening(forward))
-			reset_client(key, forward);
-		kill(args, forward, reply, REASON_POD_GONE);
-		return;
+			count_connect_fail(forward->cluster, forward->endpoint);
+		args->killed++;
 	}
-	if (is_timed_out(forward, reply, now)) {
-		reset_client(key, forward);
-		reset_endpoint(forward, reply);
-		kill(args, forward, reply, REASON_TIMED_OUT);
-		return;
-	}
-	if (reply && ended_by_reset(key, forward, reply, now)) {
-		conn_die(forward, reply, now, REASON_NONE);
-		return;
-	}
-	args->live++;
+	end_for(forward, reply, now,
+		verdict == SWEEP_RESET	     ? REASON_NONE
+		: verdict == SWEEP_TIMED_OUT ? REASON_TIMED_OUT
+					     : REASON_POD_GONE);
 }
 
 /* The reply entry of the connection that an entry translates for is gone. */

@@ -59,11 +59,11 @@ static __noinline void traffic_add(const struct tcp_traffic_key *key, enum traff
 }
 
 /* Raises what has been counted to `now`; by how much. 0 where another CPU has counted as much. */
-static __always_inline __u64 traffic_raise(__u64 *counted, __u64 now)
+GLOBAL_FUNC __u64 traffic_raise(__u64 *counted, __u64 now)
 {
 	int i;
 
-	for (i = 0; i < RAISE_TRIES; i++) {
+	for (i = 0; counted && i < RAISE_TRIES; i++) {
 		__u64 was = *(volatile __u64 *)counted;
 
 		if (now <= was)

@@ -13,8 +13,7 @@ balanced() {
 	printf 'status: {loadBalancer: {ingress: [{ip: %s}, {ip: "%s"}]}}\n' "$(lb 4 "$2")" "$(lb 6 "$2")"
 }
 
-FLOOD=$(rounds 1000000 100000) # packets
-RATE=$(rounds 100000 5000)     # of them per second
+RATE=$(rounds 100000 5000) # packets of a flood per second
 THRESHOLD=200
 
 node_up
@@ -257,9 +256,9 @@ for MODE in native generic off; do
 		odd_packets $family
 	done
 	case $MODE in
-	native) flooded 4 "$FLOOD" ;;
-	generic) flooded 6 $((FLOOD / 10)) ;;
-	off) flooded 6 $((FLOOD / 5)) ;;
+	native) flooded 4 "$(rounds 400000 100000)" ;;
+	generic) flooded 6 "$(rounds 100000 10000)" ;;
+	off) flooded 6 "$(rounds 200000 20000)" ;;
 	esac
 	[ $MODE = generic ] || for family in 4 6; do firewalls $family; done
 	wait_until 60 no_conns

@@ -30,7 +30,6 @@
 enum { DAY_S = 86400 };
 
 DEFINE_CLEANUP(struct credentials *, credentials_close);
-DEFINE_CLEANUP(struct credential_keeper *, credential_keeper_free);
 
 /* ---- certificates, made here ---- */
 

@@ -43,7 +43,6 @@ DEFINE_CLEANUP(struct identities *, identities_close);
 DEFINE_CLEANUP(struct file_signer *, file_signer_close);
 DEFINE_CLEANUP(struct event_loop *, event_loop_close);
 DEFINE_CLEANUP(struct credentials *, credentials_close);
-DEFINE_CLEANUP(struct credential_keeper *, credential_keeper_free);
 
 static int64_t now(void)
 {
@@ -153,7 +152,7 @@ static void expect_names(X509 *cert, const char *identity)
 	cr_assert_eq(sk_GENERAL_NAME_num(names), 1);
 	name = sk_GENERAL_NAME_value(names, 0);
 	cr_expect_eq(name->type, GEN_URI);
-	cr_expect_eq(ASN1_STRING_length(name->d.uniformResourceIdentifier), strlen(identity));
+	cr_expect_eq(ASN1_STRING_length(name->d.uniformResourceIdentifier), (int)strlen(identity));
 	cr_expect(!memcmp(ASN1_STRING_get0_data(name->d.uniformResourceIdentifier), identity,
 			  strlen(identity)));
 	cr_expect_eq(critical, 1, "without a subject the names are critical");

@@ -991,7 +991,8 @@ Test(kube_source, a_peer_authentication_that_cannot_be_read_is_strict)
 		if (!k || !k->object)
 			continue;
 		cr_expect(k->object->stands_in);
-		cr_expect_eq(k->object->peer.mode, rows[i].mode, "%s", rows[i].spec);
+		cr_expect_eq((enum mtls_mode)k->object->peer.mode, rows[i].mode, "%s",
+			     rows[i].spec);
 		cr_expect_eq(k->object->peer.selector.count, rows[i].labels, "%s", rows[i].spec);
 		cr_expect_eq(k->object->peer.ports.count, rows[i].ports, "%s", rows[i].spec);
 	}

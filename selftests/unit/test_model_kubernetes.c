@@ -108,7 +108,7 @@ Test(model_kubernetes, too_many_source_ranges_close_the_load_balancer_alone)
 		cr_expect_eq(s->cluster_ips.count, 1);
 		cr_expect_eq(s->source_ranges.count, count == 512 ? 512 : 1);
 		cr_expect_eq(s->source_ranges.items[0].prefix, count == 512 ? 120 : 128);
-		cr_expect_eq(p.errors.count, count - 512);
+		cr_expect_eq(p.errors.count, (size_t)count - 512);
 	}
 }
 

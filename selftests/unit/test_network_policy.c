@@ -96,7 +96,7 @@ static void unload(struct policy_world *w)
 
 static struct addr address(const char *name)
 {
-	struct addr addr;
+	struct addr addr = { 0 };
 
 	for (size_t i = 0; i < ADDRESSES; i++)
 		if (!strcmp(addresses[i].name, name)) {

@@ -36,9 +36,19 @@ static int take_snapshot(void *arg, int fd, uint32_t number)
 	return snapshot_error;
 }
 
-static int take_patch(void *arg, int fd, uint32_t number, uint32_t before)
+static char behind[PROXY_ORDER_BYTES];
+static size_t behind_size;
+
+static int take_patch(void *arg, const struct patch_order *o)
 {
-	return before == state ? take_snapshot(arg, fd, number) : -ESTALE;
+	if (o->before != state)
+		return -ESTALE;
+	if (o->fd >= 0)
+		return take_snapshot(arg, o->fd, o->state);
+	memcpy(behind, o->bytes, o->size);
+	behind_size = o->size;
+	state = o->state;
+	return 0;
 }
 
 static int tell_requests(void *arg, int fd)
@@ -208,7 +218,7 @@ static int ask(int conn, int type, int fd)
 	if (type < 0)
 		cr_assert_eq(write(conn, "x", 1), 1);
 	else
-		cr_assert_eq(proxy_link_send(conn, &order, fd), 0);
+		cr_assert_eq(proxy_link_send(conn, &order, fd, NULL, 0), 0);
 	cr_assert_eq(proxy_link_receive(conn, WAIT_MS, &reply, sizeof(reply), NULL, NULL), 0);
 	cr_assert(type < 0 || (reply.sequence == 7 && reply.type == order.type));
 	return reply.error;
@@ -219,7 +229,7 @@ static void quit(int conn)
 	const struct proxy_order order = { .type = PROXY_QUIT };
 	void *r;
 
-	cr_assert_eq(proxy_link_send(conn, &order, -1), 0);
+	cr_assert_eq(proxy_link_send(conn, &order, -1, NULL, 0), 0);
 	cr_assert_eq(pthread_join(thread, &r), 0);
 	cr_assert_null(r);
 }
@@ -232,13 +242,13 @@ Test(proxy_orders, hello_hands_the_listening_sockets_out)
 	struct proxy_hello hello;
 	unsigned count = 0;
 
-	cr_assert_eq(proxy_link_send(conn, &order, -1), 0);
+	cr_assert_eq(proxy_link_send(conn, &order, -1, NULL, 0), 0);
 	cr_assert_eq(proxy_link_receive(conn, WAIT_MS, &hello, sizeof(hello), fds, &count), 0);
 	cr_assert_eq(hello.reply.error, 0);
 	cr_assert_str_eq(hello.version, WEFT_VERSION);
 	cr_assert_str_eq(hello.identity, "who");
 	cr_assert_eq(hello.workers, 2);
-	cr_assert_eq(hello.can, PROXY_CAN_DRAIN);
+	cr_assert_eq(hello.can, PROXY_CAN_DRAIN | PROXY_CAN_READ);
 	cr_assert_eq(count, 2);
 	for (unsigned i = 0; i < count; i++)
 		cr_assert_eq(close(fds[i]), 0);
@@ -333,14 +343,19 @@ Test(proxy_orders, the_next_weftd_is_served_when_one_has_gone)
 	quit(second);
 }
 
-static int order(int conn, struct proxy_order o, int fd)
+static int order_with(int conn, struct proxy_order o, int fd, const void *bytes, size_t size)
 {
 	struct proxy_reply reply;
 
-	cr_assert_eq(proxy_link_send(conn, &o, fd), 0);
+	cr_assert_eq(proxy_link_send(conn, &o, fd, bytes, size), 0);
 	cr_assert_eq(proxy_link_receive(conn, WAIT_MS, &reply, sizeof(reply), NULL, NULL), 0);
 	cr_assert_eq(reply.type, o.type);
 	return reply.error;
+}
+
+static int order(int conn, struct proxy_order o, int fd)
+{
+	return order_with(conn, o, fd, NULL, 0);
 }
 
 Test(proxy_orders, a_patch_says_what_it_is_of)
@@ -350,11 +365,40 @@ Test(proxy_orders, a_patch_says_what_it_is_of)
 	_cleanup_close_ int conn = reach();
 
 	cr_assert_eq(order(conn, whole, signals), 0);
-	cr_assert_eq(order(conn, patch, -1), -EBADMSG, "without a file");
+	cr_assert_eq(order(conn, patch, -1), -EBADMSG, "without a file or bytes");
 	cr_assert_eq(order(conn, patch, signals), 0);
 	cr_assert_eq(snapshots, 2);
 	cr_assert_eq(state, 6);
 	cr_assert_eq(order(conn, patch, signals), -ESTALE);
+	quit(conn);
+}
+
+Test(proxy_orders, a_patch_may_be_behind_its_order)
+{
+	static char bytes[PROXY_ORDER_BYTES + 100];
+	const struct proxy_order whole = { .type = PROXY_SNAPSHOT, .snapshot = { .state = 5 } };
+	_cleanup_close_ int conn = reach();
+
+	memset(bytes, 7, sizeof(bytes));
+	cr_assert_eq(order(conn, whole, signals), 0);
+	cr_assert_eq(order_with(conn, (struct proxy_order){ PROXY_PATCH, 0, { { 6, 5 } } }, -1,
+				"abc", 3),
+		     0);
+	cr_assert_eq(state, 6);
+	cr_assert_eq(behind_size, 3);
+	cr_assert(!memcmp(behind, "abc", 3));
+	cr_assert_eq(order_with(conn, (struct proxy_order){ PROXY_PATCH, 0, { { 7, 6 } } }, -1,
+				bytes, PROXY_ORDER_BYTES),
+		     0);
+	cr_assert_eq(behind_size, PROXY_ORDER_BYTES);
+	cr_assert(!memcmp(behind, bytes, PROXY_ORDER_BYTES));
+	for (size_t more = 1; more <= 100; more += 99)
+		cr_assert_eq(order_with(conn, (struct proxy_order){ PROXY_PATCH, 0, { { 8, 7 } } },
+					-1, bytes, PROXY_ORDER_BYTES + more),
+			     -EOPNOTSUPP, "too long, and not cut");
+	cr_assert_eq(state, 7);
+	cr_assert_eq(order_with(conn, whole, signals, "abc", 3), -EOPNOTSUPP,
+		     "no other order has any");
 	quit(conn);
 }
 
@@ -422,6 +466,7 @@ Test(proxy_orders, the_one_that_serves_has_a_name_of_its_own)
 	_cleanup_close_ int conn = reach(), other = proxy_link_bind(dir, 5), found = -1;
 	pid_t pid;
 
+	cr_assert_geq(other, 0);
 	cr_assert_eq(proxy_link_served(dir), -ENOENT);
 	cr_assert_eq(proxy_link_connect(dir, PROXY_SERVES, &pid), -ENOENT);
 	cr_assert_eq(proxy_link_serve(dir, 5), 0);

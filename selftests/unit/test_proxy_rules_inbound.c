@@ -218,16 +218,17 @@ static int shake_hands(struct route_ask *ask, const char *identity)
 	return r;
 }
 
-static struct asked ask_http(const struct route_ask *ask, const char *text)
+/* What the plan points to is in *a. */
+static void ask_http(const struct route_ask *ask, const char *text, struct asked *a)
 {
-	struct asked a = { .worker = 0 };
-	int n = snprintf(a.text, sizeof(a.text), "%s", text);
 	struct route_ask whole = *ask;
+	int n;
 
-	cr_assert_eq(h1_parse_request(a.text, (size_t)n, 0, &a.q), n);
-	whole.request = &a.q;
-	router()->plan(router(), &whole, &rules_buffers, &a.plan);
-	return a;
+	memset(a, 0, sizeof(*a));
+	n = snprintf(a->text, sizeof(a->text), "%s", text);
+	cr_assert_eq(h1_parse_request(a->text, (size_t)n, 0, &a->q), n);
+	whole.request = &a->q;
+	router()->plan(router(), &whole, &rules_buffers, &a->plan);
 }
 
 Test(proxy_rules, a_pod_has_the_certificate_of_its_identity)
@@ -289,7 +290,7 @@ Test(proxy_rules, a_certificate_says_who_calls)
 
 		(void)shake_hands(&ask, rows[i].identity);
 		if (http)
-			a = ask_http(&ask, "GET / HTTP/1.1\r\nHost: svc\r\n\r\n");
+			ask_http(&ask, "GET / HTTP/1.1\r\nHost: svc\r\n\r\n", &a);
 		else
 			cr_assert(tunnel(&ask, false, false, &a.plan));
 		cr_assert_eq(a.plan.action, PLAN_FORWARD);
@@ -310,7 +311,7 @@ Test(proxy_rules, a_request_of_mutual_tls_goes_to_the_pod_itself)
 	/* A rule for the host changes nothing: its caller's proxy has carried it out. */
 	load(CLUSTER POLICY RULE "  - redirect: {uri: /elsewhere}\n");
 	(void)shake_hands(&ask, CART);
-	a = ask_http(&ask, "GET /a HTTP/1.1\r\nHost: svc\r\n\r\n");
+	ask_http(&ask, "GET /a HTTP/1.1\r\nHost: svc\r\n\r\n", &a);
 	cr_expect_not(a.plan.count_tries);
 	cr_expect_not(a.plan.gateway);
 	cr_expect(h1_is(a.plan.scheme, "http"));
@@ -321,8 +322,9 @@ Test(proxy_rules, a_request_of_mutual_tls_goes_to_the_pod_itself)
 
 static void want_misdirected(const struct route_ask *ask)
 {
-	struct asked a = ask_http(ask, "GET /a HTTP/1.1\r\nHost: svc\r\n\r\n");
+	struct asked a;
 
+	ask_http(ask, "GET /a HTTP/1.1\r\nHost: svc\r\n\r\n", &a);
 	cr_expect_eq(a.plan.action, PLAN_ANSWER);
 	cr_expect_eq(a.plan.answer.status, 421u);
 	cr_expect(a.plan.answer.last);
@@ -362,7 +364,7 @@ Test(proxy_rules, strict_ends_what_goes_on_in_clear)
 	load(CLUSTER);
 	want_misdirected(&ask);
 	ask.called = ipv4(10, 0, 0, 2);
-	a = ask_http(&ask, "GET /a HTTP/1.1\r\nHost: svc\r\n\r\n");
+	ask_http(&ask, "GET /a HTTP/1.1\r\nHost: svc\r\n\r\n", &a);
 	want_to_called(&ask, &a.plan);
 	buf_release(&rules_buffers, &a.plan.text);
 }
@@ -398,7 +400,7 @@ static bool counts_request(struct addr client, bool mutual, const char *field)
 	if (mutual)
 		(void)shake_hands(&ask, CART);
 	snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: svc\r\n%s\r\n", field);
-	a = ask_http(&ask, text);
+	ask_http(&ask, text, &a);
 	counted = !a.plan.traffic.uncounted;
 	cr_expect_eq(a.plan.traffic.mutual, mutual);
 	asked_release(&a);

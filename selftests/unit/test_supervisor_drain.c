@@ -56,7 +56,7 @@ static void setup(void)
 	cr_assert_not_null(freopen("/dev/null", "w", stderr));
 	cr_assert_not_null(mkdtemp(dir));
 	s = (struct supervisor){ .begun = true,
-				 .can_drain = true,
+				 .can = PROXY_CAN_DRAIN,
 				 .proxy = process(&serving),
 				 .slot = 7,
 				 .options = { .run_dir = dir,

@@ -62,6 +62,10 @@ static void give(enum proxy_order_type type, unsigned limit_ms)
 	order_give(&s, o, limit_ms);
 }
 
+/* Behind the order that was read last. */
+static char behind[PROXY_ORDER_BYTES];
+static size_t behind_size;
+
 /* That the proxy reads; its file goes into *fd, or is closed. */
 static struct proxy_order next_order(int *fd)
 {
@@ -70,14 +74,17 @@ static struct proxy_order next_order(int *fd)
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} space;
 	struct proxy_order order;
-	struct iovec part = { &order, sizeof(order) };
-	struct msghdr m = { .msg_iov = &part,
-			    .msg_iovlen = 1,
+	struct iovec parts[] = { { &order, sizeof(order) }, { behind, sizeof(behind) } };
+	struct msghdr m = { .msg_iov = parts,
+			    .msg_iovlen = 2,
 			    .msg_control = &space,
 			    .msg_controllen = sizeof(space) };
 	int file = -1;
+	ssize_t n = recvmsg(proxy, &m, MSG_DONTWAIT);
 
-	cr_assert_eq(recvmsg(proxy, &m, MSG_DONTWAIT), sizeof(order));
+	cr_assert_geq(n, (ssize_t)sizeof(order));
+	cr_assert_not(m.msg_flags & MSG_TRUNC);
+	behind_size = (size_t)n - sizeof(order);
 	if (CMSG_FIRSTHDR(&m))
 		memcpy(&file, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(file));
 	if (fd)
@@ -243,22 +250,28 @@ Test(supervisor_orders, no_order_outlives_a_start_that_fails)
 
 /* ---- snapshots and patches ---- */
 
-/* One more pod than the last one had. */
-static struct http_snapshot *patched(const struct http_snapshot *from)
+/* So many more pods than the last one had. */
+static struct http_snapshot *with_pods(const struct http_snapshot *from, size_t count)
 {
 	static unsigned pods;
-	const struct hs_patch_source pod = {
-		.row = { .addr = { { [14] = pods / 250, [15] = 1 + pods % 250 } }, .ns = 1 }
-	};
-	const struct http_patch_rows rows = { .sources = &pod, .source_count = 1 };
+	_cleanup_free_ struct hs_patch_source *each = calloc(count, sizeof(*each));
+	const struct http_patch_rows rows = { .sources = each, .source_count = count };
 	_cleanup_free_ void *bytes = NULL;
 	struct http_snapshot *out;
 	size_t size;
 
-	pods++;
+	for (size_t i = 0; i < count; i++, pods++)
+		each[i] = (struct hs_patch_source){
+			.row = { .addr = { { [14] = pods / 250, [15] = 1 + pods % 250 } }, .ns = 1 }
+		};
 	cr_assert_eq(http_patch_pack(&rows, &bytes, &size), 0);
 	cr_assert_eq(http_snapshot_patched(from, bytes, size, &out), 0);
 	return out;
+}
+
+static struct http_snapshot *patched(const struct http_snapshot *from)
+{
+	return with_pods(from, 1);
 }
 
 static void note_result(void *arg, int r)
@@ -346,6 +359,37 @@ Test(supervisor_orders, what_is_patched_is_handed_over_as_a_patch)
 	cr_expect(supervisor_has_snapshot(&s, b));
 	cr_expect_not(supervisor_has_snapshot(&s, c));
 	cr_expect_eq(supervisor_in_force(&s), b);
+	http_snapshot_close(a);
+	http_snapshot_close(b);
+	http_snapshot_close(c);
+}
+
+Test(supervisor_orders, a_short_patch_needs_no_file)
+{
+	struct http_snapshot *a = empty_snapshot(), *b = patched(a), *c = with_pods(b, 1000);
+	struct proxy_order order;
+	const void *want;
+	size_t size;
+	int fd;
+
+	runs();
+	s.can = PROXY_CAN_READ;
+	answer_all(hand_over(a, NULL), 0);
+	cr_expect_eq(behind_size, 0);
+	order = hand_over(b, &fd);
+	cr_assert_eq(order.type, PROXY_PATCH);
+	cr_expect_eq(fd, -1);
+	want = http_snapshot_patch(b, a, &size);
+	cr_expect_eq(behind_size, size);
+	cr_expect(!memcmp(behind, want, size));
+	answer_all(order, 0);
+	order = hand_over(c, &fd);
+	cr_assert_eq(order.type, PROXY_PATCH);
+	cr_expect_geq(fd, 0, "that is too long");
+	cr_expect_eq(behind_size, 0);
+	close(fd);
+	answer_all(order, 0);
+	cr_expect_eq(supervisor_in_force(&s), c);
 	http_snapshot_close(a);
 	http_snapshot_close(b);
 	http_snapshot_close(c);

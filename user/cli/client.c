@@ -51,11 +51,11 @@ int client_ask(const struct cli *cli, json_t *request, const struct files *files
 	_cleanup_close_ int fd = wire_connect(cli->run_dir);
 	int r;
 
-	if (!request)
+	if (!owned)
 		return cmd_failed("out of memory");
 	if (fd < 0)
 		return unreachable(cli, fd);
-	r = wire_call(fd, request, files ? files->bytes : NULL, files ? files->size : 0, &reply);
+	r = wire_call(fd, owned, files ? files->bytes : NULL, files ? files->size : 0, &reply);
 	if (r)
 		return unreachable(cli, r);
 	print_list(reply, "notes", "");
@@ -72,7 +72,7 @@ int client_try(const struct cli *cli, json_t *request, json_t **data, char *why,
 	_cleanup_(json_decrefp) json_t *owned = request;
 	_cleanup_(json_decrefp) json_t *reply = NULL;
 	_cleanup_close_ int fd = wire_connect(cli->run_dir);
-	int r = !request ? -ENOMEM : fd < 0 ? fd : wire_call(fd, request, NULL, 0, &reply);
+	int r = !owned ? -ENOMEM : fd < 0 ? fd : wire_call(fd, owned, NULL, 0, &reply);
 
 	if (r)
 		return cannot_reach(cli, r, why, size);

@@ -57,7 +57,7 @@ void supervisor_follow(struct supervisor *s, int fd, void (*done)(void *arg), vo
 	s->follow_done = done;
 	s->follow_arg = arg;
 	s->follow_waits++;
-	if (s->proxy.pidfd >= 0 && s->can_drain)
+	if (s->proxy.pidfd >= 0 && (s->can & PROXY_CAN_DRAIN))
 		tell(s, NULL);
 	for (struct draining *d = s->draining, *next; d; d = next) {
 		next = d->next;

@@ -91,7 +91,9 @@ static bool has_gone(int r)
 
 void order_give(struct supervisor *s, struct order *o, unsigned limit_ms)
 {
-	int r = proxy_process_order(o->to ? &o->to->proxy : &s->proxy, o->order, o->fd);
+	struct proxy_process *to = o->to ? &o->to->proxy : &s->proxy;
+	int r = o->bytes ? proxy_process_patch(to, o->order, o->bytes, o->size)
+			 : proxy_process_order(to, o->order, o->fd);
 
 	/* That it has gone is told in a moment, and then it is known whether there is another. */
 	if (!r || has_gone(r))
@@ -342,12 +344,15 @@ static struct order *snapshot_order(struct supervisor *s, struct http_snapshot *
 {
 	size_t size = 0;
 	const void *patch = patch_of(s, snapshot, &size);
-	int file = patch ? sealed_file(SNAPSHOT_FILE, patch, size) : snapshot_file(snapshot);
-	struct order *o =
-		file < 0 ? NULL
-			 : order_new(patch ? PROXY_PATCH : PROXY_SNAPSHOT, file, snapshot_answered);
+	bool behind = patch && size <= PROXY_ORDER_BYTES && (s->can & PROXY_CAN_READ);
+	int file = behind  ? -1
+		   : patch ? sealed_file(SNAPSHOT_FILE, patch, size)
+			   : snapshot_file(snapshot);
+	struct order *o = file < 0 && !behind ? NULL
+					      : order_new(patch ? PROXY_PATCH : PROXY_SNAPSHOT,
+							  file, snapshot_answered);
 
-	*r = file < 0 ? file : -ENOMEM;
+	*r = file < 0 && !behind ? file : -ENOMEM;
 	if (!o)
 		return NULL;
 	if (!++s->last_state)
@@ -355,6 +360,7 @@ static struct order *snapshot_order(struct supervisor *s, struct http_snapshot *
 	o->order.snapshot.state = s->last_state;
 	o->order.snapshot.before = patch ? s->state : 0;
 	o->snapshot = http_snapshot_ref(snapshot);
+	o->bytes = behind ? patch : NULL;
 	o->size = size;
 	return o;
 }
@@ -466,7 +472,7 @@ void orders_give_log(struct supervisor *s)
 {
 	const int fd = s->options.access_log, spans = s->options.spans;
 
-	if (!s->can_drain)
+	if (!(s->can & PROXY_CAN_DRAIN))
 		return;
 	follow_give(s);
 	/* One that another weftd has started may tell some. The dups share descriptions that weftd

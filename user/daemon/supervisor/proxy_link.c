@@ -106,7 +106,8 @@ void proxy_link_remove(const char *run_dir, int slot)
 			unlink(path);
 }
 
-int proxy_link_send(int conn, const struct proxy_order *order, int fd)
+int proxy_link_send(int conn, const struct proxy_order *order, int fd, const void *bytes,
+		    size_t size)
 {
 	union {
 		struct cmsghdr align;
@@ -114,8 +115,8 @@ int proxy_link_send(int conn, const struct proxy_order *order, int fd)
 	} space = { .align = { .cmsg_len = CMSG_LEN(sizeof(fd)),
 			       .cmsg_level = SOL_SOCKET,
 			       .cmsg_type = SCM_RIGHTS } };
-	struct iovec part = { (void *)order, sizeof(*order) };
-	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
+	struct iovec parts[] = { { (void *)order, sizeof(*order) }, { (void *)bytes, size } };
+	struct msghdr m = { .msg_iov = parts, .msg_iovlen = 2 };
 
 	if (fd >= 0) {
 		m.msg_control = &space;

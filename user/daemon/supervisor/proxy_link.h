@@ -30,8 +30,10 @@ int proxy_link_served(const char *run_dir);
 /* What is in RUN_DIR of a slot; of PROXY_SERVES: the link. */
 void proxy_link_remove(const char *run_dir, int slot);
 
-/* `fd` goes with it; -1: none. 0 or -errno. */
-int proxy_link_send(int conn, const struct proxy_order *order, int fd);
+/* `fd` goes with it; -1: none. `size` bytes are behind it, at most PROXY_ORDER_BYTES. 0 or -errno.
+ */
+int proxy_link_send(int conn, const struct proxy_order *order, int fd, const void *bytes,
+		    size_t size);
 /*
  * Waits at most `ms` milliseconds for a reply and writes no more than `size` bytes of it, with the
  * descriptors that came along, of which there is room for PROXY_MAX_WORKERS; NULL: none is

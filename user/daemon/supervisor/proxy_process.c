@@ -67,7 +67,14 @@ int proxy_process_find(struct proxy_process *p, const char *run_dir, int slot)
 int proxy_process_order(struct proxy_process *p, struct proxy_order order, int fd)
 {
 	order.sequence = ++p->sequence;
-	return proxy_link_send(p->conn, &order, fd);
+	return proxy_link_send(p->conn, &order, fd, NULL, 0);
+}
+
+int proxy_process_patch(struct proxy_process *p, struct proxy_order order, const void *bytes,
+			size_t size)
+{
+	order.sequence = ++p->sequence;
+	return proxy_link_send(p->conn, &order, -1, bytes, size);
 }
 
 int proxy_reply_error(const struct proxy_reply *reply)
@@ -91,7 +98,7 @@ void proxy_process_end(const struct proxy_process *p)
 {
 	const struct proxy_order order = { .type = PROXY_QUIT };
 
-	if (!proxy_link_send(p->conn, &order, -1) && proxy_process_ended(p, QUIT_MS))
+	if (!proxy_link_send(p->conn, &order, -1, NULL, 0) && proxy_process_ended(p, QUIT_MS))
 		return;
 	proxy_process_kill(p);
 	if (!proxy_process_ended(p, KILL_MS))

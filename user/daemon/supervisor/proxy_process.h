@@ -26,6 +26,9 @@ int proxy_process_find(struct proxy_process *p, const char *run_dir, int slot);
 
 /* Gives it the next sequence. 0 or -errno. `fd` goes with it; -1: none. */
 int proxy_process_order(struct proxy_process *p, struct proxy_order order, int fd);
+/* Likewise, with a patch of at most PROXY_ORDER_BYTES behind it, for one that PROXY_CAN_READ. */
+int proxy_process_patch(struct proxy_process *p, struct proxy_order order, const void *bytes,
+			size_t size);
 
 /* Its error, 0 or -errno, whatever the proxy says. */
 int proxy_reply_error(const struct proxy_reply *reply);

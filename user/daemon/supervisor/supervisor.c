@@ -94,7 +94,7 @@ static int launch(struct supervisor *s)
 	r = s->draining ? 0 : proxy_link_serve(s->options.run_dir, s->slot);
 	if (r)
 		log_err(r, "name weft-proxy in %s", s->options.run_dir);
-	s->can_drain = true;
+	s->can = PROXY_CAN_DRAIN | PROXY_CAN_READ;
 	s->cannot_patch = false;
 	s->shared = s->options.workers;
 	s->succeeds = s->had_credentials = false;
@@ -275,15 +275,15 @@ static bool take_over(struct supervisor *s, unsigned *count)
 		listeners_close(g.count, g.fds);
 	usable = usable && g.count == s->options.workers;
 	s->shared = *count;
-	s->can_drain = !r && (g.hello.can & PROXY_CAN_DRAIN);
+	s->can = r ? 0 : g.hello.can;
 	g.hello.version[sizeof(g.hello.version) - 1] = 0;
 	g.hello.identity[sizeof(g.hello.identity) - 1] = 0;
 	usable = usable && !g.hello.reply.error && !strcmp(g.hello.identity, s->identity);
 	log_info("weft-proxy %s (process %d) %s", r ? "without an answer" : g.hello.version,
 		 (int)s->proxy.pid,
-		 usable		? "goes on"
-		 : s->can_drain ? "makes way for another one"
-				: "is replaced");
+		 usable			    ? "goes on"
+		 : s->can & PROXY_CAN_DRAIN ? "makes way for another one"
+					    : "is replaced");
 	return usable;
 }
 
@@ -297,7 +297,7 @@ static void end_proxy(struct supervisor *s)
 /* The proxy that runs is to be replaced: it drains, or is ended. */
 static void put_aside(struct supervisor *s)
 {
-	if (!s->can_drain || drain_current(s))
+	if (!(s->can & PROXY_CAN_DRAIN) || drain_current(s))
 		end_proxy(s);
 	s->took_over = false;
 	s->slot = drain_free_slot(s);

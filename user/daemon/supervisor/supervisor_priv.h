@@ -30,6 +30,7 @@ struct order {
 	void (*answered)(struct supervisor *s, struct order *o, const struct answer *a);
 	struct http_snapshot *snapshot; /* that the proxy has then, owned; or NULL */
 	uint64_t generation;		/* of it */
+	const void *bytes;		/* a patch that goes with it, of `snapshot`; or NULL */
 	size_t size;			/* of a patch */
 	void (*done)(void *arg, int r); /* of a snapshot, or a patch */
 	void *arg;
@@ -68,7 +69,7 @@ struct supervisor {
 	size_t patched;
 	struct proxy_process proxy;
 	int slot;			    /* its */
-	bool can_drain;			    /* it knows how to */
+	uint32_t can;			    /* PROXY_CAN_... */
 	bool cannot_patch;		    /* it does not know how to */
 	bool unsure;			    /* whether all of it has the snapshot */
 	struct draining *draining;	    /* the youngest first */

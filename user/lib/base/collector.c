@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/base/collector.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
@@ -32,11 +33,23 @@ static bool is_port(const char *text, size_t n)
 	return n && port && port <= 65535;
 }
 
+/* Of an IPv6 address in brackets (RFC 3986 3.2.2); 0: it is none. */
+static size_t bracketed_length(const char *at, size_t n)
+{
+	const char *end = memchr(at, ']', n);
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+
+	if (!end || (size_t)(end - at) > sizeof(text))
+		return 0;
+	snprintf(text, sizeof(text), "%.*s", (int)(end - at - 1), at + 1);
+	return inet_pton(AF_INET6, text, &address) == 1 ? (size_t)(end + 1 - at) : 0;
+}
+
 /* How long the host is; 0: it is none. */
 static size_t host_length(const char *at, size_t n)
 {
-	const char *end = *at == '[' ? memchr(at, ']', n) : NULL;
-	size_t len = end ? (size_t)(end + 1 - at) : 0;
+	size_t len = *at == '[' ? bracketed_length(at, n) : 0;
 
 	if (*at != '[')
 		while (len < n && (isalnum((unsigned char)at[len]) || at[len] == '-' ||

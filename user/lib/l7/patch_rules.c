@@ -24,12 +24,14 @@ struct rules_patch {
 	struct http_compiler c;
 	const struct http_snapshot *from;
 	TABLE(struct place) places;
+	__u32 *place_of; /* by row: index of `places` + 1, or 0 */
 };
 
 static void rules_patch_done(struct rules_patch *p)
 {
 	http_compiler_done(&p->c);
 	free(p->places.items);
+	free(p->place_of);
 }
 
 /* ---- which virtual hosts they are ---- */
@@ -75,10 +77,7 @@ static const char *new_name(struct http_compiler *c, __u32 row)
 
 static struct place *place_at(struct rules_patch *p, __u32 row)
 {
-	for (size_t i = 0; i < p->places.count; i++)
-		if (p->places.items[i].row == row)
-			return &p->places.items[i];
-	return NULL;
+	return p->place_of[row] ? &p->places.items[p->place_of[row] - 1] : NULL;
 }
 
 /* A name that another virtual host had claimed before leads to that one. */
@@ -97,6 +96,7 @@ static int note_domain(struct rules_patch *p, const struct http_domain *d)
 		if (!place)
 			return -ENOMEM;
 		*place = (struct place){ .row = old->vhost, .now = d->vhost };
+		p->place_of[old->vhost] = (__u32)p->places.count;
 	}
 	place->names++;
 	return place->now == d->vhost ? 0 : MESH_ANEW;
@@ -105,10 +105,10 @@ static int note_domain(struct rules_patch *p, const struct http_domain *d)
 static void take_names(struct rules_patch *p, struct hs_range domains)
 {
 	for (__u32 i = 0; i < domains.count; i++) {
-		struct place *place = place_at(p, hs_domain(p->from, domains.first + i)->vhost);
+		__u32 at = p->place_of[hs_domain(p->from, domains.first + i)->vhost];
 
-		if (place)
-			place->names--;
+		if (at)
+			p->places.items[at - 1].names--;
 	}
 }
 
@@ -176,6 +176,9 @@ static int find_places(struct rules_patch *p)
 {
 	int r = 0;
 
+	p->place_of = calloc(hs_count(p->from, HS_VHOSTS) + 1, sizeof(*p->place_of));
+	if (!p->place_of)
+		return -ENOMEM;
 	for (size_t i = 0; i < p->c.domains.count && !r; i++)
 		r = note_domain(p, &p->c.domains.items[i]);
 	return r || (p->places.count && names_stay(p) && all_succeeded(p)) ? r : MESH_ANEW;

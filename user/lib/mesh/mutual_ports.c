@@ -469,6 +469,6 @@ size_t mutual_inbound_of(const struct mesh *mesh, const struct object *pod,
 	}
 	for (end = low; end < mesh->mutual_inbound.count && items[end].pod == pod; end++)
 		;
-	*out = items + low;
+	*out = end > low ? items + low : NULL;
 	return end - low;
 }

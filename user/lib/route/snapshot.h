@@ -598,10 +598,12 @@ static inline const void *hs_at(const struct http_snapshot *s, enum hs_table tab
 				size_t size)
 {
 	const struct hs_extent *block = &s->header->tables[table];
+	const char *rows;
 
 	if (i < block->count || !s->tail)
 		return (const char *)s->header + block->at + i * size;
-	return (const char *)s->tail->rows[table] + (i - block->count) * size;
+	rows = s->tail->rows[table];
+	return rows ? rows + (i - block->count) * size : NULL; /* of an empty range, say */
 }
 
 static inline __u32 hs_count(const struct http_snapshot *s, enum hs_table table)

@@ -14,7 +14,8 @@
  *	PROXY_HELLO     where messages are to go      struct proxy_hello, with the listening sockets
  *	PROXY_SNAPSHOT  a snapshot of compile()       once every worker has switched to it
  *	PROXY_PATCH     a patch of the snapshot that  once every worker has carried it out; -ESTALE:
- *	                it has (lib/route/patch.h)    it has another one
+ *	                it has (lib/route/patch.h);   it has another one
+ *	                none: it is behind the order
  *	PROXY_REQUESTS  a file to write to            once it has a struct proxy_request for each
  *	                                              request under way
  *	PROXY_QUIT                                    none: the process ends
@@ -78,8 +79,12 @@ enum proxy_order_type {
 	PROXY_TRACE,
 };
 
-/* What a weft-proxy can do beyond the first four orders. */
-enum { PROXY_CAN_DRAIN = 1 };
+/* What a weft-proxy can do beyond the first four orders: carry PROXY_DRAIN out; read a patch that
+ * is behind its order. */
+enum { PROXY_CAN_DRAIN = 1, PROXY_CAN_READ = 2 };
+
+/* At most so many bytes are behind an order: what a file would cost more for. */
+enum { PROXY_ORDER_BYTES = 16384 };
 
 struct proxy_order {
 	uint32_t type;
@@ -114,7 +119,7 @@ struct proxy_reply {
 struct proxy_hello {
 	struct proxy_reply reply;
 	uint32_t workers; /* as many listening sockets come with it */
-	uint32_t can;	  /* PROXY_CAN_DRAIN */
+	uint32_t can;	  /* PROXY_CAN_... */
 	char version[PROXY_VERSION_SIZE];
 	char identity[PROXY_IDENTITY_SIZE]; /* what weftd started it with: --identity */
 };

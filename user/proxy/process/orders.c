@@ -14,20 +14,27 @@
 
 enum { BACKLOG = 128, ACCEPT_PAUSE_MS = 100 };
 
+struct message {
+	struct proxy_order order;
+	char bytes[PROXY_ORDER_BYTES + 1]; /* one more than may be used */
+};
+
 struct peer {
 	const struct orders *o;
 	int conn; /* -1: no weftd is there */
 	bool quit;
+	struct message in;
+	size_t behind; /* bytes of it, behind the order */
 };
 
 /* The descriptor that came with the order, in *fd. How many bytes, 0 at the end, -errno. */
-static ssize_t receive(int conn, struct proxy_order *order, int *fd)
+static ssize_t receive(int conn, struct message *in, int *fd)
 {
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} space;
-	struct iovec part = { order, sizeof(*order) };
+	struct iovec part = { in, sizeof(*in) };
 	struct msghdr m = { .msg_iov = &part,
 			    .msg_iovlen = 1,
 			    .msg_control = &space,
@@ -68,7 +75,7 @@ static int answer(const struct peer *p, const void *reply, size_t size, const in
 static int hello(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply, int fd)
 {
 	struct proxy_hello h = { .workers = (uint32_t)p->o->count,
-				 .can = PROXY_CAN_DRAIN,
+				 .can = PROXY_CAN_DRAIN | PROXY_CAN_READ,
 				 .version = WEFT_VERSION };
 
 	(void)order;
@@ -88,9 +95,13 @@ static int snapshot(struct peer *p, const struct proxy_order *order, struct prox
 
 static int patch(struct peer *p, const struct proxy_order *order, struct proxy_reply *reply, int fd)
 {
-	reply->error =
-		fd < 0 ? -EBADMSG
-		       : p->o->patch(p->o->arg, fd, order->snapshot.state, order->snapshot.before);
+	const struct patch_order o = { .fd = fd,
+				       .bytes = p->in.bytes,
+				       .size = p->behind,
+				       .state = order->snapshot.state,
+				       .before = order->snapshot.before };
+
+	reply->error = fd < 0 && !o.size ? -EBADMSG : p->o->patch(p->o->arg, &o);
 	return answer(p, reply, sizeof(*reply), NULL, 0);
 }
 
@@ -218,20 +229,32 @@ static int (*const handlers[])(struct peer *p, const struct proxy_order *order,
 	[PROXY_TRACE] = trace,
 };
 
+/* Whether the message is an order, with no more behind it than that one may have. */
+static bool is_order(const struct peer *p, size_t size)
+{
+	const struct proxy_order *order = &p->in.order;
+
+	return size >= sizeof(*order) && order->type < sizeof(handlers) / sizeof(*handlers) &&
+	       handlers[order->type] &&
+	       p->behind <= (order->type == PROXY_PATCH ? PROXY_ORDER_BYTES : 0);
+}
+
 /* -EPIPE: weftd has closed the connection. */
 static int handle_order(struct peer *p)
 {
 	_cleanup_close_ int fd = -1;
-	struct proxy_order order = { 0 };
+	struct proxy_order *order = &p->in.order;
 	struct proxy_reply reply;
-	ssize_t n = receive(p->conn, &order, &fd);
+	ssize_t n;
 
+	*order = (struct proxy_order){ 0 };
+	n = receive(p->conn, &p->in, &fd);
 	if (n <= 0)
 		return n ? (int)n : -EPIPE;
-	reply = (struct proxy_reply){ .type = order.type, .sequence = order.sequence };
-	if (n == sizeof(order) && order.type < sizeof(handlers) / sizeof(*handlers) &&
-	    handlers[order.type])
-		return handlers[order.type](p, &order, &reply, fd);
+	p->behind = (size_t)n > sizeof(*order) ? (size_t)n - sizeof(*order) : 0;
+	reply = (struct proxy_reply){ .type = order->type, .sequence = order->sequence };
+	if (is_order(p, (size_t)n))
+		return handlers[order->type](p, order, &reply, fd);
 	reply.error = -EOPNOTSUPP;
 	return answer(p, &reply, sizeof(reply), NULL, 0);
 }

@@ -8,6 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct patch_order {
+	int fd; /* a file with the patch, the caller's; -1: it is `bytes` */
+	const void *bytes;
+	size_t size;
+	uint32_t state, before; /* numbers of what there is then, and of what there has to be */
+};
+
 struct orders {
 	int listener; /* where weftd connects; -1: it never does. Borrowed. */
 	const int *listeners;
@@ -16,8 +23,8 @@ struct orders {
 	/* Has every worker switch to the snapshot in the file `fd`, which stays the caller's, and
 	 * from now on is what has the number `state`. 0 or -errno. */
 	int (*snapshot)(void *arg, int fd, uint32_t state);
-	/* The same for a patch of what has the number `before`; -ESTALE: this has not. */
-	int (*patch)(void *arg, int fd, uint32_t state, uint32_t before);
+	/* The same for a patch; -ESTALE: there is something else than it is for. */
+	int (*patch)(void *arg, const struct patch_order *patch);
 	/* Writes the requests under way into the file `fd`. Likewise. */
 	int (*requests)(void *arg, int fd);
 	/* Has every worker write its access log to `fd`; -1: to nothing. Takes it over. Likewise.

@@ -196,16 +196,17 @@ static int switch_snapshot(void *arg, int fd, uint32_t state)
 	return r ? r : listen_all(p);
 }
 
-static int patch_snapshot(void *arg, int fd, uint32_t state, uint32_t before)
+static int patch_snapshot(void *arg, const struct patch_order *patch)
 {
 	struct proxy *p = arg;
 	struct config *c;
 	int r;
 
-	if (!p->has || p->has != before)
+	if (!p->has || p->has != patch->before)
 		return -ESTALE;
-	r = config_read_patch(fd, &c);
-	return r ? r : switch_to(p, c, state);
+	r = patch->fd < 0 ? config_copy_patch(patch->bytes, patch->size, &c)
+			  : config_read_patch(patch->fd, &c);
+	return r ? r : switch_to(p, c, patch->state);
 }
 
 static int tell_requests(void *arg, int fd)

@@ -87,25 +87,53 @@ int config_map(int fd, struct config **out)
 	return 0;
 }
 
+/* Takes `bytes` over, unless there is no memory. */
+static int config_of_patch(void *bytes, size_t size, struct config **out)
+{
+	struct config *c = config_new();
+
+	if (!c)
+		return -ENOMEM;
+	c->bytes = bytes;
+	c->size = size;
+	c->patch = true;
+	*out = c;
+	return 0;
+}
+
 int config_read_patch(int fd, struct config **out)
 {
-	_cleanup_(config_freep) struct config *c = config_new();
 	_cleanup_free_ void *bytes = NULL;
-	int r = c ? file_size(fd, &c->size) : -ENOMEM;
+	size_t size;
+	int r = file_size(fd, &size);
 
 	if (r)
 		return r;
-	bytes = malloc(c->size + 1);
+	bytes = malloc(size + 1);
 	if (!bytes)
 		return -ENOMEM;
 	if (lseek(fd, 0, SEEK_SET) < 0) /* the sandbox lets no pread() through */
 		return -errno;
-	if (read(fd, bytes, c->size) != (ssize_t)c->size)
+	if (read(fd, bytes, size) != (ssize_t)size)
 		return -EBADMSG;
-	c->bytes = TAKE_PTR(bytes);
-	c->patch = true;
-	*out = TAKE_PTR(c);
-	return 0;
+	r = config_of_patch(bytes, size, out);
+	if (!r)
+		bytes = NULL;
+	return r;
+}
+
+int config_copy_patch(const void *bytes, size_t size, struct config **out)
+{
+	_cleanup_free_ void *copy = malloc(size + 1);
+	int r;
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, bytes, size);
+	r = config_of_patch(copy, size, out);
+	if (!r)
+		copy = NULL;
+	return r;
 }
 
 bool config_is_patch(const struct config *c)

@@ -18,8 +18,9 @@ struct config;
 
 /* Maps the snapshot in the file, which stays the caller's. 0 or -errno. */
 int config_map(int fd, struct config **out);
-/* Reads a patch (lib/route/patch.h). Likewise. */
+/* A patch (lib/route/patch.h): from a file, likewise; a copy of these bytes. */
 int config_read_patch(int fd, struct config **out);
+int config_copy_patch(const void *bytes, size_t size, struct config **out);
 bool config_is_patch(const struct config *c);
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c); /* accepts NULL */
