@@ -18,7 +18,7 @@ ip link set lo up
 
 export TESTKUBE=${TESTKUBE:-${WEFT_OUT:-$root/.output}/cluster/testkube}
 . "$here/lib.sh"
-kubectl() { command "${KUBECTL[@]}" "$@"; }
+kubectl() { "$KUBECTL" "$@"; }
 DIR=$(mktemp -d)
 export KUBECONFIG=$DIR/api/kubeconfig
 failed=0
