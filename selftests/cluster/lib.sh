@@ -96,6 +96,7 @@ cluster_cleanup() {
 # cluster_tmp: in place of the net tests' tmp_up
 cluster_tmp() {
 	TMP=$(mktemp -d /tmp/weft-cluster.XXXXXX)
+	export KUBECACHEDIR=$TMP/kubectl
 	trap cluster_cleanup EXIT
 	trap 'exit 143' TERM INT HUP
 	chmod 755 "$TMP"

@@ -20,7 +20,7 @@ export TESTKUBE=${TESTKUBE:-${WEFT_OUT:-$root/.output}/cluster/testkube}
 . "$here/lib.sh"
 kubectl() { "$KUBECTL" "$@"; }
 DIR=$(mktemp -d)
-export KUBECONFIG=$DIR/api/kubeconfig
+export KUBECONFIG=$DIR/api/kubeconfig KUBECACHEDIR=$DIR/cache
 failed=0
 
 stop() {

@@ -51,6 +51,7 @@ kube_stop() { # PART
 
 kube_up() {
 	KUBE_DIR=$TMP/kube
+	export KUBECACHEDIR=$KUBE_DIR/cache
 	mkdir -p "$KUBE_DIR"
 	kube_keys "IP:127.0.0.1,IP:$(addr 4 node),DNS:localhost"
 	kube_config "https://127.0.0.1:$API_PORT"
