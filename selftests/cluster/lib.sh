@@ -19,8 +19,9 @@
 . "${BASH_SOURCE[0]%/*}/../net/lib.sh"
 HERE=$ROOT/selftests/cluster
 export TESTKUBE=${TESTKUBE:-$OUT/cluster/testkube} IMAGES=${IMAGES:-$OUT/cluster/images}
-if [ -n "$(type -P kubectl)" ]; then KUBECTL=(kubectl); else KUBECTL=("$TESTKUBE" kubectl); fi
+KUBECTL=$(type -P kubectl || echo "${TESTKUBE%/*}/kubectl")
 ID=wc-$$
+PAUSE=300
 NODES=(node-a node-b)
 declare -A NODE_NUMBER=([node-a]=10 [node-b]=11)
 declare -A NODE_CNI=([node-a]=${CNI:-bridge} [node-b]=${CNI:-ptp})
@@ -61,7 +62,7 @@ on_kill() {
 	kill "$1" $(cat "/proc/$2/task/$2/children" 2>/dev/null) 2>/dev/null || true
 }
 
-kubectl() { in_ns node-a env KUBECONFIG="$TMP/kubeconfig" "${KUBECTL[@]}" "$@"; }
+kubectl() { in_ns node-a env KUBECONFIG="$TMP/kubeconfig" "$KUBECTL" "$@"; }
 
 # exec_in APP COMMAND...: in a pod of that Deployment
 exec_in() { kubectl exec "deploy/$1" -- "${@:2}"; }
@@ -95,6 +96,7 @@ cluster_cleanup() {
 # cluster_tmp: in place of the net tests' tmp_up
 cluster_tmp() {
 	TMP=$(mktemp -d /tmp/weft-cluster.XXXXXX)
+	export KUBECACHEDIR=$TMP/kubectl
 	trap cluster_cleanup EXIT
 	trap 'exit 143' TERM INT HUP
 	chmod 755 "$TMP"

@@ -56,7 +56,7 @@ weftd_kube
 wait_until 30 describes "kubernetes://istio-system/cert: NONE"
 # told TEXT: the Gateway's own status says so
 told() {
-	[[ $(kube get gateways.networking.istio.io door -o json | jq -r '.status.conditions[]? | select(.type == "Reconciled").message') == *"$1"* ]]
+	[[ $(object gateway/door | jq -r '.status.conditions[]? | select(.type == "Reconciled").message') == *"$1"* ]]
 }
 wait_until 15 told "no secret istio-system/cert"
 expect_match "analyze" "$(weft analyze 2>&1 || true)" "no secret istio-system/cert"

@@ -7,16 +7,16 @@
 
 ETCD_PORT=${ETCD_PORT:-12379}
 API_PORT=${API_PORT:-16443}
-# testkube is kubectl, too, as slow to start as it is large.
-if [ -n "$(type -P kubectl)" ]; then KUBECTL=(kubectl); else KUBECTL=("$TESTKUBE" kubectl); fi
+# kubectl: the machine's, or else what is built beside testkube
+KUBECTL=$(type -P kubectl || echo "${TESTKUBE%/*}/kubectl")
 
 [ -n "${KUBE_IN+there}" ] || KUBE_IN=()
 
-# kube_start PART COMMAND...: in the background, process id in $STARTED
+# kube_start PART COMMAND...: in the background, process id in $STARTED. A fifth of its start would be the collection of garbage.
 kube_start() {
 	local part=$1
 	shift
-	"${KUBE_IN[@]}" setsid "$@" >>"$KUBE_DIR/$part.log" 2>&1 </dev/null &
+	GOGC=400 "${KUBE_IN[@]}" setsid "$@" >>"$KUBE_DIR/$part.log" 2>&1 </dev/null &
 	STARTED=$!
 }
 

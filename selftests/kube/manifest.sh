@@ -18,9 +18,9 @@ ip link set lo up
 
 export TESTKUBE=${TESTKUBE:-${WEFT_OUT:-$root/.output}/cluster/testkube}
 . "$here/lib.sh"
-kubectl() { command "${KUBECTL[@]}" "$@"; }
+kubectl() { "$KUBECTL" "$@"; }
 DIR=$(mktemp -d)
-export KUBECONFIG=$DIR/api/kubeconfig
+export KUBECONFIG=$DIR/api/kubeconfig KUBECACHEDIR=$DIR/cache
 failed=0
 
 stop() {

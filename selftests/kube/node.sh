@@ -12,6 +12,7 @@
 TESTKUBE=${TESTKUBE:-$OUT/cluster/testkube}
 [ -x "$TESTKUBE" ] || fail "$TESTKUBE is missing: selftests/cluster/prepare kube"
 
+PAUSE=300
 API_PORT=6443
 ETCD_PORT=2379
 KUBE_IN=(nsenter --net="/run/netns/$ID-node")
@@ -50,6 +51,7 @@ kube_stop() { # PART
 
 kube_up() {
 	KUBE_DIR=$TMP/kube
+	export KUBECACHEDIR=$KUBE_DIR/cache
 	mkdir -p "$KUBE_DIR"
 	kube_keys "IP:127.0.0.1,IP:$(addr 4 node),DNS:localhost"
 	kube_config "https://127.0.0.1:$API_PORT"
@@ -58,13 +60,31 @@ kube_up() {
 	kube_api_start
 }
 
-kube() { in_ns node "${KUBECTL[@]}" --kubeconfig "$KUBE_DIR/kubeconfig" "$@"; }
+kube() { in_ns node "$KUBECTL" --kubeconfig "$KUBE_DIR/kubeconfig" "$@"; }
 
 # api PATH [CURL OPTION...]
 api() {
 	in_ns node curl -fsS --cacert "$KUBE_DIR/ca.crt" -H "Authorization: Bearer $(<"$KUBE_DIR/admin.token")" "${@:2}" \
 		"https://127.0.0.1:$API_PORT/$1"
 }
+
+# path_of KIND [NAMESPACE]: of objects in that namespace (default)
+path_of() {
+	local in=namespaces/${2:-default}
+	case $1 in
+	virtualservice | destinationrule | gateway) echo "apis/networking.istio.io/v1/$in/$1s" ;;
+	requestauthentication) echo "apis/security.istio.io/v1/$in/$1s" ;;
+	telemetry) echo "apis/telemetry.istio.io/v1/$in/telemetries" ;;
+	connectionpolicy) echo apis/weft.dev/v1alpha1/connectionpolicies ;;
+	lease) echo "apis/coordination.k8s.io/v1/$in/leases" ;;
+	service) echo "api/v1/$in/services" ;;
+	event) echo "api/v1/$in/events" ;;
+	*) fail "no path of $1 is known" ;;
+	esac
+}
+
+# object KIND/NAME [NAMESPACE]: what `kubectl get -o json` says of it, without the start of kubectl, for what is asked again and again
+object() { api "$(path_of "${1%/*}" "${2:-}")/${1#*/}"; }
 
 # The definitions of Istio's kinds, taking any spec: what weft makes of one is what is tested.
 kube_crds() {

@@ -29,15 +29,15 @@ requests() {
 	api metrics | awk -v v="verb=\"$1\"" -v r="resource=\"$2\"" -v s="subresource=\"${3:-}\"" '
 		/^apiserver_request_total/ && index($0, v) && index($0, "," r) && index($0, s) { n += $NF } END { print n + 0 }'
 }
-status_of() { kube get "$1" -o json | jq -c "${2:-.status}"; }
+status_of() { object "$1" | jq -c "${2:-.status}"; }
 condition() { status_of "$1" ".status.conditions[]? | select(.type == \"Reconciled\") | $2"; }
 reason_is() { [ "$(condition "$1" .reason)" = "\"$2\"" ]; }
 message_like() { [[ $(condition "$1" .message) =~ $2 ]]; }
 no_status() { [ "$(status_of "$1")" = null ]; }
 current() { [ "$(status_of "$1" '.status.observedGeneration == .metadata.generation')" = true ]; }
-events_of() { kube get events -A -o json | jq -r ".items[] | select(.involvedObject.name == \"$1\") | $2"; }
+events_of() { api api/v1/events -G -d "fieldSelector=involvedObject.name=$1" | jq -r ".items[] | $2"; }
 event_count() { [ "$(events_of "$1" .metadata.name | wc -l)" = "$2" ]; }
-holder() { kube get lease weft -n weft-system -o jsonpath='{.spec.holderIdentity}'; }
+holder() { object lease/weft weft-system | jq -r .spec.holderIdentity; }
 settled() { [ "$(kube_status '.status_writer.pending')" = 0 ]; }
 weights() { rules_weights "$@" | kube_apply; }
 

@@ -33,6 +33,7 @@ JOBS_=()  # process ids to end with the test
 WEFTD=    # process id of the running weftd
 NICS=nic0 # for weftd's --nic; empty: as it finds them
 FAILED=0  # rows that did not hold
+PAUSE=50  # ms that wait_until pauses at most: more where what it runs takes long itself
 WAY=inside # of callers: see there
 SLOWER=${WEFT_EMULATED:+4} # how much longer things may take here
 SLOWER=${SLOWER:-1}
@@ -96,16 +97,18 @@ row() {
 
 rows_end() { [ "$FAILED" = 0 ] || fail "$FAILED rows do not hold"; }
 
-# wait_until SECONDS COMMAND...: succeeds as soon as COMMAND does. A busy machine may take as many times longer.
+# wait_until SECONDS COMMAND...: succeeds as soon as COMMAND does. A busy machine may take as many times longer. COMMAND is run 50 ms
+# after it has failed, and then less and less often, to $PAUSE ms.
 wait_until() {
-	local begin=$SECONDS seconds=$(($1 * SLOWER)) most=$(($1 * SLOWER))
+	local begin=$SECONDS seconds=$(($1 * SLOWER)) most=$(($1 * SLOWER)) pause=50
 	shift
 	until "$@" >/dev/null 2>&1; do
 		if ((SECONDS - begin > most)); then
 			[ $most -gt $seconds ] || most=$((seconds * $(slowdown)))
 			((SECONDS - begin <= most)) || fail "not within $most s: $*"
 		fi
-		sleep 0.05
+		sleep "0.$(printf %03d $pause)"
+		((pause >= PAUSE)) || pause=$((pause + 25))
 	done
 }
 

@@ -2,7 +2,7 @@
 // testkube is Kubernetes' own programs in one, for clusters of tests on one machine:
 //
 //	testkube etcd DIR PORT                one etcd, plain HTTP on 127.0.0.1
-//	testkube apiserver|kubelet|scheduler|proxy|kubectl FLAGS...   the real ones, with their usual flags
+//	testkube apiserver|kubelet|scheduler|proxy FLAGS...   the real ones, with their usual flags
 //	testkube controllers KUBECONFIG CA    the controllers that a node and a watcher need
 package main
 
@@ -30,7 +30,6 @@ import (
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/component-base/cli"
 	"k8s.io/controller-manager/pkg/informerfactory"
-	kubectl "k8s.io/kubectl/pkg/cmd"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
@@ -54,7 +53,6 @@ func main() {
 		"kubelet":   func() *cobra.Command { return kubelet.NewKubeletCommand(ctx) },
 		"scheduler": func() *cobra.Command { return scheduler.NewSchedulerCommand() },
 		"proxy":     proxy.NewProxyCommand,
-		"kubectl":   kubectl.NewDefaultKubectlCommand,
 	}
 	if part := parts[args[0]]; part != nil {
 		cmd := part()
@@ -64,7 +62,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	err := errors.New("usage: testkube etcd DIR PORT | controllers KUBECONFIG CA | apiserver|kubelet|scheduler|proxy|kubectl FLAGS...")
+	err := errors.New("usage: testkube etcd DIR PORT | controllers KUBECONFIG CA | apiserver|kubelet|scheduler|proxy FLAGS...")
 	switch {
 	case args[0] == "etcd" && len(os.Args) == 4:
 		err = etcd(ctx, args[1], args[2])
