@@ -35,9 +35,9 @@ function check(holds, text) {
 }
 
 const drawn = (selector) => page.evaluate((which) => {
-	const { mesh, graph } = window.weft, found = {};
-	const name = (id) => graph.cy.getElementById(id).data("label").split("\n")[0];
-	for (const e of graph.cy.elements(which).toArray()) {
+	const { cy } = window.weft.graph.diagram, found = {};
+	const name = (id) => cy.getElementById(id).data("label").split("\n")[0];
+	for (const e of cy.elements(which).toArray()) {
 		if (e.isParent()) continue;
 		found[e.isEdge() ? `${name(e.data("source"))} > ${name(e.data("target"))}` : e.data("label").split("\n")[0]] =
 			[...e.classes()].includes("bad") ? `${e.data("label")}\n(bad)` : e.data("label");
@@ -70,7 +70,7 @@ const see = {
 	async pick(from, to) {
 		const find = () => page.evaluate((a, b) => {
 			const { graph } = window.weft, name = (e) => e.data("label").split("\n")[0];
-			const edge = graph.cy.edges().toArray().find((e) => name(e.source()) === a && name(e.target()) === b);
+			const edge = graph.diagram.cy.edges().toArray().find((e) => name(e.source()) === a && name(e.target()) === b);
 			const at = edge && edge.renderedMidpoint(), box = graph.canvas.getBoundingClientRect();
 			return at && { x: box.left + at.x, y: box.top + at.y };
 		}, from, to);
@@ -174,7 +174,7 @@ const see = {
 		const result = await page.evaluate((from) => {
 			cancelAnimationFrame(window.frameTimer);
 			return { frames: window.frameCount, per_second: (1000 * window.frameCount) / (performance.now() - from),
-				nodes: window.weft.graph.cy.nodes().length, edges: window.weft.graph.cy.edges().length };
+				nodes: window.weft.graph.nodes.length, edges: window.weft.graph.edges.length };
 		}, begun);
 		const long = work.filter((ms) => ms > 1);
 		Object.assign(result, { tasks: work.length, p50: long[long.length >> 1], p95: long[Math.floor(long.length * 0.95)],

@@ -19,6 +19,11 @@
 	do(layout, "layout.js", "/layout.js", SCRIPT)          \
 	do(overview, "overview.js", "/overview.js", SCRIPT)    \
 	do(graph, "graph.js", "/graph.js", SCRIPT)             \
+	do(diagram, "diagram.js", "/diagram.js", SCRIPT)       \
+	do(crowd, "crowd.js", "/crowd.js", SCRIPT)             \
+	do(crowd_paint, "crowd-paint.js", "/crowd-paint.js", SCRIPT) \
+	do(gestures, "gestures.js", "/gestures.js", SCRIPT)    \
+	do(looks, "looks.js", "/looks.js", SCRIPT)             \
 	do(list, "list.js", "/list.js", SCRIPT)                \
 	do(details, "details.js", "/details.js", SCRIPT)       \
 	do(why, "why.js", "/why.js", SCRIPT)                   \
