@@ -167,7 +167,9 @@ const see = {
 		}
 		await page.mouse.up();
 		const trace = JSON.parse(Buffer.from(await page.tracing.stop()).toString());
-		const main = trace.traceEvents.find((e) => e.name === "thread_name" && e.args.name === "CrRendererMain");
+		// Of several processes that could have a page, the one that does something.
+		const busy = ({ pid, tid }) => trace.traceEvents.reduce((sum, e) => sum + (e.pid === pid && e.tid === tid && e.tdur ? e.tdur : 0), 0);
+		const [main] = trace.traceEvents.filter((e) => e.name === "thread_name" && e.args.name === "CrRendererMain").sort((a, b) => busy(b) - busy(a));
 		for (const e of trace.traceEvents)
 			if (e.pid === main.pid && e.tid === main.tid && e.ph === "X" && e.name.endsWith("RunTask") && e.tdur !== undefined) work.push(e.tdur / 1000);
 		work.sort((a, b) => a - b);

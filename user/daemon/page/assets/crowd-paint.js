@@ -6,14 +6,14 @@ import { FONT, color, kindOf } from "/looks.js";
 const STEP = 150; // lines or nodes
 const LABEL_COST = 6; // lines that take as long as a label
 const LEAST_ARROW = 1.5; // pixels: a smaller one can't be seen
-const HEALTHS = ["idle", "ok", "warn", "bad"]; // what is worse is above
+const HEALTHS = ["", "idle", "ok", "warn", "bad"];
 const DIM = 0.15;
 
 export const SHAPES = {
 	service: { w: 44, h: 30, fill: "service", round: 8 },
 	workload: { w: 34, h: 34, fill: "node", ellipse: true },
 	outside: { w: 34, h: 34, fill: "node", diamond: true },
-	namespace: { w: 120, h: 56, fill: "group", round: 8, font: 17, least: 4 },
+	namespace: { w: 120, h: 56, fill: "group", round: 8, font: 17, least: 3 },
 };
 
 export const colors = () => Object.fromEntries(
@@ -59,9 +59,9 @@ function* grouped(list, keyOf) {
 }
 
 // Each group in parts that are painted at once: paint(PART).
-function* inParts(groups, order, paint) {
+function* inParts(groups, paint) {
 	let done = 0;
-	for (const [, list] of [...groups].sort(([a], [b]) => order(a) - order(b)))
+	for (const list of [...groups.values()].sort(([a], [b]) => rank(a.look) - rank(b.look)))
 		for (let i = 0; i < list.length; i += STEP) {
 			const part = list.slice(i, i + STEP);
 			paint(part);
@@ -72,7 +72,8 @@ function* inParts(groups, order, paint) {
 		}
 }
 
-const rank = (key) => HEALTHS.indexOf(key.split(" ")[0]);
+// What is worse is above, and what was not searched for below.
+const rank = ({ health, dim }) => HEALTHS.indexOf(health) - (dim ? HEALTHS.length : 0);
 
 function paintLines(context, lines, colors, arrows) {
 	const { health, width, dim } = lines[0].look, all = new Path2D(), heads = new Path2D();
@@ -180,7 +181,7 @@ export function* paint(context, { boxes, lines, spots, look, chosen, colors }, {
 	context.setTransform(zoom * ratio, 0, 0, zoom * ratio, x * ratio, y * ratio);
 	context.textAlign = "center";
 	context.textBaseline = "middle";
-	const readable = (size, least = 7) => size * zoom >= least, edge = 200;
+	const readable = (size, least = 5.5) => size * zoom >= least, edge = 200;
 	const left = -x / zoom - edge, top = -y / zoom - edge, right = (width - x) / zoom + edge, bottom = (height - y) / zoom + edge;
 	const near = (l) => Math.max(l.x1, l.x2) > left && Math.min(l.x1, l.x2) < right && Math.max(l.y1, l.y2) > top && Math.min(l.y1, l.y2) < bottom;
 	for (const box of boxes) paintBox(context, box, colors, readable);
@@ -188,12 +189,12 @@ export function* paint(context, { boxes, lines, spots, look, chosen, colors }, {
 	yield* inParts(yield* grouped(lines.filter(near), (l) => {
 		l.look = look(l.edge);
 		return `${l.look.health} ${l.look.width} ${l.look.dim}`;
-	}), rank, (part) => paintLines(context, part, colors, arrows));
+	}), (part) => paintLines(context, part, colors, arrows));
 	const seen = spots.filter((s) => s.x > left && s.x < right && s.y > top && s.y < bottom);
 	yield* inParts(yield* grouped(seen, (s) => {
 		s.look = look(s.node);
-		return `${s.look.health || "idle"} ${s.kind} ${s.look.dim}`;
-	}), rank, (part) => paintSpots(context, part, colors));
+		return `${s.look.health} ${s.kind} ${s.look.dim}`;
+	}), (part) => paintSpots(context, part, colors));
 	let done = 0;
 	for (const spot of seen) {
 		if (!readable(spot.shape.font || 15, spot.shape.least)) continue;

@@ -5,6 +5,7 @@ import { PADDING, MOST_ZOOM, LEAST_ZOOM, FIT_ZOOM, FONT, kindOf } from "/looks.j
 import { SHAPES, colors, line, paint, wrap } from "/crowd-paint.js";
 import { gestures } from "/gestures.js";
 
+const TITLE = 20; // of a box, above it
 const BUDGET_MS = 8; // of a frame
 const NEAR = 8, NEAR_FINGER = 24; // pixels between a tap and an edge
 
@@ -173,7 +174,7 @@ export class Crowd {
 
 	// All that there is, and at which zoom it can be seen.
 	fitting() {
-		const all = this.boxes.length ? this.boxes : this.spots.map(({ x, y, shape: { w, h } }) => ({ x: x - w / 2, y: y - h / 2, w, h: h + 24 }));
+		const all = this.boxes.length ? this.boxes.map((b) => ({ ...b, y: b.y - TITLE, h: b.h + TITLE })) : this.spots.map(({ x, y, shape: { w, h } }) => ({ x: x - w / 2, y: y - h / 2, w, h: h + 24 }));
 		const x1 = Math.min(...all.map((b) => b.x)), x2 = Math.max(...all.map((b) => b.x + b.w));
 		const y1 = Math.min(...all.map((b) => b.y)), y2 = Math.max(...all.map((b) => b.y + b.h));
 		const { width, height } = this.view;
