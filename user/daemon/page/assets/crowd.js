@@ -2,12 +2,19 @@
 // A graph of many nodes. It is painted into a picture that is not seen, some milliseconds in each frame, so that no frame is long however
 // much there is; a picture that is complete is shown, and is what is dragged and zoomed until the next one is.
 import { PADDING, MOST_ZOOM, LEAST_ZOOM, FIT_ZOOM, FONT, kindOf } from "/looks.js";
-import { SHAPES, colors, line, paint, wrap } from "/crowd-paint.js";
+import { MOST_WIDE, SHAPES, colors, line, middle, paint, wrap } from "/crowd-paint.js";
 import { gestures } from "/gestures.js";
 
+const BEND = 40; // of the first of edges that are beside each other, more than that of the next
 const TITLE = 20; // of a box, above it
 const BUDGET_MS = 8; // of a frame
 const NEAR = 8, NEAR_FINGER = 24; // pixels between a tap and an edge
+
+// Of (x, y) from what is between two places.
+function distance(x, y, x1, y1, x2, y2) {
+	const dx = x2 - x1, dy = y2 - y1, along = Math.max(0, Math.min(1, ((x - x1) * dx + (y - y1) * dy) / (dx * dx + dy * dy || 1)));
+	return Math.hypot(x - x1 - dx * along, y - y1 - dy * along);
+}
 
 class Picture {
 	constructor() {
@@ -60,11 +67,25 @@ export class Crowd {
 		this.age = age;
 		this.canvas.hidden = false;
 		this.spots = nodes.map((node) => ({ node, kind: kindOf(node), shape: SHAPES[kindOf(node)], ...places.get(node) }));
-		this.lines = edges.map((edge) => line(edge, places.get(edge.from), places.get(edge.to)));
+		this.lines = this.linesOf(edges, places);
 		this.places = new Map([...this.lines.map((l) => [l.edge, l]), ...this.spots.map((s) => [s.node, s])]);
 		this.boxes = this.boxesOf(boxes);
 		this.painting = null;
 		this.select(chosen && [...this.places.keys()].find((thing) => (thing.key ? thing.key === chosen.key : thing.id === chosen.id)));
+	}
+
+	// Edges between the same two nodes are beside each other.
+	linesOf(edges, places) {
+		const pairs = new Map();
+		for (const edge of edges) {
+			const pair = [edge.from.key, edge.to.key].sort().join("\n");
+			if (pairs.has(pair)) pairs.get(pair).push(edge);
+			else pairs.set(pair, [edge]);
+		}
+		return [...pairs.values()].flatMap((together) => together.map((edge, i) => {
+			const bend = (i - (together.length - 1) / 2) * BEND;
+			return line(edge, places.get(edge.from), places.get(edge.to), edge.from === together[0].from ? bend : -bend);
+		}));
 	}
 
 	// Around the nodes of each namespace and what is written at them.
@@ -85,7 +106,7 @@ export class Crowd {
 		if (this.widths.size > 10000) this.widths.clear();
 		if (!this.widths.has(label)) {
 			this.probe.font = `15px ${FONT}`;
-			this.widths.set(label, Math.max(...wrap(this.probe, label, 180).map((l) => l.width)));
+			this.widths.set(label, Math.max(...wrap(this.probe, label, MOST_WIDE).map((l) => l.width)));
 		}
 		return this.widths.get(label);
 	}
@@ -194,10 +215,9 @@ export class Crowd {
 		const spot = this.spots.findLast(({ x: cx, y: cy, shape: { w, h } }) => Math.abs(x - cx) <= w / 2 + slack && Math.abs(y - cy) <= h / 2 + slack);
 		if (spot) return spot.node;
 		let best = null, least = near;
-		for (const { edge, x1, y1, x2, y2, dx, dy } of this.lines) {
-			const along = Math.max(0, Math.min(Math.hypot(x2 - x1, y2 - y1), (x - x1) * dx + (y - y1) * dy));
-			const far = Math.hypot(x - x1 - dx * along, y - y1 - dy * along);
-			if (far < least) [best, least] = [edge, far];
+		for (const l of this.lines) {
+			const { x: mx, y: my } = middle(l), far = Math.min(distance(x, y, l.x1, l.y1, mx, my), distance(x, y, mx, my, l.x2, l.y2));
+			if (far < least) [best, least] = [l.edge, far];
 		}
 		return best || (this.boxes.some((b) => x > b.x && x < b.x + b.w && y > b.y && y < b.y + b.h) ? undefined : null);
 	}
@@ -213,8 +233,8 @@ export class Crowd {
 
 	// The middle of a node or an edge.
 	at(thing) {
-		const { x, y, x1, y1, x2, y2 } = this.places.get(thing);
-		return thing.key ? { x, y } : { x: (x1 + x2) / 2, y: (y1 + y2) / 2 };
+		const place = this.places.get(thing);
+		return thing.key ? { x: place.x, y: place.y } : middle(place);
 	}
 
 	// So that it is in sight.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A graph of up to some hundred nodes, drawn by Cytoscape.js. crowd.js draws larger ones; both have the same functions, and speak of
+// A graph of up to some ten nodes, drawn by Cytoscape.js. crowd.js draws larger ones; both have the same functions, and speak of
 // nodes and edges as mesh.js and overview.js have them.
 import cytoscape from "/cytoscape.js";
 import { PADDING, MOST_ZOOM, LEAST_ZOOM, FIT_ZOOM, FONT, color, kindOf } from "/looks.js";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The traffic graph: what is in it, and what is written on it. diagram.js draws it, and crowd.js a large one.
+// The traffic graph: what is in it, and what is written on it. diagram.js draws it, and crowd.js one of many nodes.
 import { Diagram } from "/diagram.js";
 import { Crowd } from "/crowd.js";
 import { layout } from "/layout.js";
@@ -7,6 +7,7 @@ import { label } from "/mesh.js";
 import { overview } from "/overview.js";
 import { find, number, milliseconds, bytes, percent, say } from "/dom.js";
 
+const MANY = 30; // nodes: crowd.js draws them
 const LARGE = 150; // nodes: edges have no labels
 
 export class Graph {
@@ -50,7 +51,7 @@ export class Graph {
 		this.nodes = [...nodes];
 		this.edges = edges;
 		this.large = nodes.size > LARGE;
-		this.draw(this.large ? this.crowd : this.diagram);
+		this.draw(nodes.size > MANY ? this.crowd : this.diagram);
 		this.drawing.show({ nodes: this.nodes, edges, places: layout(this.nodes, edges), boxes, whole }, `${this.mesh.age} ${whole} ${boxed}`);
 		if (!this.moved) this.fit();
 	}
