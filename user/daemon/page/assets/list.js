@@ -39,13 +39,13 @@ export class List {
 		this.rows = new WeakMap(); // edge -> {row, cells}
 		this.order = []; // the edges of the rows
 		this.other = 0; // the next row to be written though it may be out of sight
-		this.heads = COLUMNS.map((column, i) => el("th", { role: "columnheader", class: column.number ? "n" : null },
+		this.heads = COLUMNS.map((column, i) => el("th", { scope: "col", class: column.number ? "n" : null },
 			el("button", { type: "button", onclick: () => this.sort(i) }, column.name)));
-		this.body = el("tbody", { role: "rowgroup" });
+		this.body = el("tbody");
 		this.more = el("button", { type: "button", class: "more", onclick: () => { this.shown += 5 * PAGE; this.values(); } }, "Show more");
 		this.count = el("caption", {}, "");
 		this.scroll = el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Traffic", onscroll: () => this.write(range(...this.inSight())) },
-			el("table", { role: "table" }, this.count, el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, this.heads)), this.body));
+			el("table", {}, this.count, el("thead", {}, el("tr", {}, this.heads)), this.body));
 		find("list").append(this.scroll, this.more);
 		this.sorted();
 	}
@@ -68,8 +68,8 @@ export class List {
 		let made = this.rows.get(edge);
 		if (made) return made;
 		const open = el("button", { type: "button", class: "link", onclick: () => this.choose({ edge }) });
-		const cells = COLUMNS.map((column, i) => (i ? el("td", { role: "cell", class: column.number ? "n" : null }) : el("th", { role: "rowheader" }, open)));
-		made = { row: el("tr", { role: "row" }, cells), cells: [open, ...cells.slice(1)] };
+		const cells = COLUMNS.map((column, i) => (i ? el("td", { class: column.number ? "n" : null }) : el("th", { scope: "row" }, open)));
+		made = { row: el("tr", {}, cells), cells: [open, ...cells.slice(1)] };
 		this.rows.set(edge, made);
 		return made;
 	}
