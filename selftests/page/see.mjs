@@ -7,6 +7,8 @@
 //   nodes                     the same of nodes
 //   list                      the rows of the list, cells with a bar between
 //   pick FROM TO              clicks on that edge; prints what the details say
+//   point NAME                clicks on that node of a graph of many; prints what the details say
+//   painted                   how many dots of the graph of many have the color of what works, and of what fails: two numbers
 //   why FROM TO PATH [HEADER] asks why; prints the answer
 //   view graph|list
 //   namespace NAME            shows that one alone
@@ -88,6 +90,30 @@ const see = {
 		await page.$$eval("#details details.object > summary", (all) => all.forEach((e) => e.click()));
 		await pause(2500);
 		console.log(await details());
+	},
+	async point(name) {
+		const at = await page.evaluate((wanted) => {
+			const { crowd, nodes, canvas } = window.weft.graph, node = nodes.find((n) => n.name === wanted), box = canvas.getBoundingClientRect();
+			if (!node) return null;
+			const { x, y } = crowd.at(node), { width, height } = crowd.view;
+			crowd.to(1, width / 2 - x, height / 2 - y);
+			return { x: box.left + width / 2, y: box.top + height / 2 };
+		}, name);
+		if (!at) return check(false, `there is no ${name}`);
+		await page.mouse.click(at.x, at.y);
+		await pause(500);
+		console.log(await details());
+	},
+	async painted() {
+		console.log((await page.evaluate(() => {
+			const { canvas, context, colors } = window.weft.graph.crowd, { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+			return ["edge-ok", "edge-bad"].map((name) => {
+				const [r, g, b] = colors[name].match(/[0-9a-f]{2}/g).map((hex) => parseInt(hex, 16));
+				let dots = 0;
+				for (let i = 0; i < data.length; i += 4) dots += data[i] === r && data[i + 1] === g && data[i + 2] === b && data[i + 3] === 255;
+				return dots;
+			});
+		})).join(" "));
 	},
 	async why(from, to, path, header = "") {
 		await page.click("#ask-why");
