@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # bench-page: how long a frame of the page takes with a made-up mesh of 1,000 services whose figures all change every second, while its
-# graph is dragged: in 40 namespaces, of which an overview is drawn, one of these, and all in one namespace. In headless Chromium, without
-# a graphics card, in processor time of the page's thread. In a network namespace of its own.
+# graph is dragged: in 40 namespaces, of which an overview is drawn, one of these, and all in one namespace; and of their list. In headless
+# Chromium, without a graphics card, in processor time of the page's thread. In a network namespace of its own.
 #
 #   bench-page.sh [SERVICES]
 set -eu
@@ -42,11 +42,11 @@ in_ns chromium --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage
 jobs+=($!)
 until_there http://127.0.0.1:9222/json/version
 
-# measure WHAT PORT [NAMESPACE]
+# measure WHAT PORT [COMMAND...]: of see.mjs, once the page is there
 measure() {
 	until_there "http://127.0.0.1:$2/"
 	see open "http://127.0.0.1:$2/"
-	[ $# -lt 3 ] || see namespace "$3"
+	[ $# -lt 3 ] || see "${@:3}"
 	sleep 5
 	printf '%s: ' "$1"
 	see frames 10
@@ -54,5 +54,6 @@ measure() {
 	see errors
 }
 measure "an overview of 40 namespaces" 15025
-measure "one of these" 15025 shop-07
+measure "one of these" 15025 namespace shop-07
 measure "all in one namespace" $((15000 + ${1:-1000}))
+measure "the list of all" $((15000 + ${1:-1000})) view list

@@ -7,6 +7,8 @@
 //   nodes                     the same of nodes
 //   list                      the rows of the list, cells with a bar between
 //   pick FROM TO              clicks on that edge; prints what the details say
+//   point NAME                clicks on that node of a graph of many; prints what the details say
+//   painted                   how many dots of the graph of many have the color of what works, and of what fails: two numbers
 //   why FROM TO PATH [HEADER] asks why; prints the answer
 //   view graph|list
 //   namespace NAME            shows that one alone
@@ -35,9 +37,9 @@ function check(holds, text) {
 }
 
 const drawn = (selector) => page.evaluate((which) => {
-	const { mesh, graph } = window.weft, found = {};
-	const name = (id) => graph.cy.getElementById(id).data("label").split("\n")[0];
-	for (const e of graph.cy.elements(which).toArray()) {
+	const { cy } = window.weft.graph.diagram, found = {};
+	const name = (id) => cy.getElementById(id).data("label").split("\n")[0];
+	for (const e of cy.elements(which).toArray()) {
 		if (e.isParent()) continue;
 		found[e.isEdge() ? `${name(e.data("source"))} > ${name(e.data("target"))}` : e.data("label").split("\n")[0]] =
 			[...e.classes()].includes("bad") ? `${e.data("label")}\n(bad)` : e.data("label");
@@ -70,7 +72,7 @@ const see = {
 	async pick(from, to) {
 		const find = () => page.evaluate((a, b) => {
 			const { graph } = window.weft, name = (e) => e.data("label").split("\n")[0];
-			const edge = graph.cy.edges().toArray().find((e) => name(e.source()) === a && name(e.target()) === b);
+			const edge = graph.diagram.cy.edges().toArray().find((e) => name(e.source()) === a && name(e.target()) === b);
 			const at = edge && edge.renderedMidpoint(), box = graph.canvas.getBoundingClientRect();
 			return at && { x: box.left + at.x, y: box.top + at.y };
 		}, from, to);
@@ -88,6 +90,30 @@ const see = {
 		await page.$$eval("#details details.object > summary", (all) => all.forEach((e) => e.click()));
 		await pause(2500);
 		console.log(await details());
+	},
+	async point(name) {
+		const at = await page.evaluate((wanted) => {
+			const { crowd, nodes, canvas } = window.weft.graph, node = nodes.find((n) => n.name === wanted), box = canvas.getBoundingClientRect();
+			if (!node) return null;
+			const { x, y } = crowd.at(node), { width, height } = crowd.view;
+			crowd.to(1, width / 2 - x, height / 2 - y);
+			return { x: box.left + width / 2, y: box.top + height / 2 };
+		}, name);
+		if (!at) return check(false, `there is no ${name}`);
+		await page.mouse.click(at.x, at.y);
+		await pause(500);
+		console.log(await details());
+	},
+	async painted() {
+		console.log((await page.evaluate(() => {
+			const { canvas, context, colors } = window.weft.graph.crowd, { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+			return ["edge-ok", "edge-bad"].map((name) => {
+				const [r, g, b] = colors[name].match(/[0-9a-f]{2}/g).map((hex) => parseInt(hex, 16));
+				let dots = 0;
+				for (let i = 0; i < data.length; i += 4) dots += data[i] === r && data[i + 1] === g && data[i + 2] === b && data[i + 3] === 255;
+				return dots;
+			});
+		})).join(" "));
 	},
 	async why(from, to, path, header = "") {
 		await page.click("#ask-why");
@@ -167,14 +193,16 @@ const see = {
 		}
 		await page.mouse.up();
 		const trace = JSON.parse(Buffer.from(await page.tracing.stop()).toString());
-		const main = trace.traceEvents.find((e) => e.name === "thread_name" && e.args.name === "CrRendererMain");
+		// Of several processes that could have a page, the one that does something.
+		const busy = ({ pid, tid }) => trace.traceEvents.reduce((sum, e) => sum + (e.pid === pid && e.tid === tid && e.tdur ? e.tdur : 0), 0);
+		const [main] = trace.traceEvents.filter((e) => e.name === "thread_name" && e.args.name === "CrRendererMain").sort((a, b) => busy(b) - busy(a));
 		for (const e of trace.traceEvents)
 			if (e.pid === main.pid && e.tid === main.tid && e.ph === "X" && e.name.endsWith("RunTask") && e.tdur !== undefined) work.push(e.tdur / 1000);
 		work.sort((a, b) => a - b);
 		const result = await page.evaluate((from) => {
 			cancelAnimationFrame(window.frameTimer);
 			return { frames: window.frameCount, per_second: (1000 * window.frameCount) / (performance.now() - from),
-				nodes: window.weft.graph.cy.nodes().length, edges: window.weft.graph.cy.edges().length };
+				nodes: window.weft.graph.nodes.length, edges: window.weft.graph.edges.length };
 		}, begun);
 		const long = work.filter((ms) => ms > 1);
 		Object.assign(result, { tasks: work.length, p50: long[long.length >> 1], p95: long[Math.floor(long.length * 0.95)],

@@ -10,19 +10,24 @@
 
 /* The Makefile compresses what is named here into WEFT_ASSETS, and has this file depend on it. */
 /* clang-format off */
-#define ASSETS(do)                                             \
-	do(index, "index.html", "/", HTML)                     \
-	do(style, "page.css", "/page.css", CSS)                \
-	do(icon, "icon.svg", "/icon.svg", SVG)                 \
-	do(main, "main.js", "/main.js", SCRIPT)                \
-	do(mesh, "mesh.js", "/mesh.js", SCRIPT)                \
-	do(layout, "layout.js", "/layout.js", SCRIPT)          \
-	do(overview, "overview.js", "/overview.js", SCRIPT)    \
-	do(graph, "graph.js", "/graph.js", SCRIPT)             \
-	do(list, "list.js", "/list.js", SCRIPT)                \
-	do(details, "details.js", "/details.js", SCRIPT)       \
-	do(why, "why.js", "/why.js", SCRIPT)                   \
-	do(dom, "dom.js", "/dom.js", SCRIPT)                   \
+#define ASSETS(do)                                                      \
+	do(index, "index.html", "/", HTML)                              \
+	do(style, "page.css", "/page.css", CSS)                         \
+	do(icon, "icon.svg", "/icon.svg", SVG)                          \
+	do(main, "main.js", "/main.js", SCRIPT)                         \
+	do(mesh, "mesh.js", "/mesh.js", SCRIPT)                         \
+	do(layout, "layout.js", "/layout.js", SCRIPT)                   \
+	do(overview, "overview.js", "/overview.js", SCRIPT)             \
+	do(graph, "graph.js", "/graph.js", SCRIPT)                      \
+	do(diagram, "diagram.js", "/diagram.js", SCRIPT)                \
+	do(crowd, "crowd.js", "/crowd.js", SCRIPT)                      \
+	do(crowd_paint, "crowd-paint.js", "/crowd-paint.js", SCRIPT)    \
+	do(gestures, "gestures.js", "/gestures.js", SCRIPT)             \
+	do(looks, "looks.js", "/looks.js", SCRIPT)                      \
+	do(list, "list.js", "/list.js", SCRIPT)                         \
+	do(details, "details.js", "/details.js", SCRIPT)                \
+	do(why, "why.js", "/why.js", SCRIPT)                            \
+	do(dom, "dom.js", "/dom.js", SCRIPT)                            \
 	do(cytoscape, "cytoscape.js", "/cytoscape.js", SCRIPT)
 /* clang-format on */
 

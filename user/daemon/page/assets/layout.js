@@ -81,7 +81,7 @@ function grid(nodes, edges) {
 	const { positions } = box(nodes, edges);
 	const order = [...nodes].sort((a, b) => positions.get(a).x - positions.get(b).x || positions.get(a).y - positions.get(b).y);
 	const wide = Math.ceil(Math.sqrt(order.length * 1.4));
-	return new Map(order.map((node, i) => [node, { x: (i % wide) * COLUMN, y: Math.floor(i / wide) * 1.6 * ROW }]));
+	return new Map(order.map((node, i) => [node, { x: (i % wide) * 1.25 * COLUMN, y: Math.floor(i / wide) * 1.6 * ROW }]));
 }
 
 // Node -> {x, y}.

@@ -4,6 +4,9 @@ import { label } from "/mesh.js";
 import { el, find, text, number, milliseconds, bytes, percent } from "/dom.js";
 
 const PAGE = 100; // rows at a time
+const STEP = 8; // rows that are written in one frame: the ones in sight every time, of all others as many each time
+
+const range = (from, to) => Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 
 const weightsText = (mesh, edge) => (edge.cluster ? mesh.weights(edge.cluster) : [])
 	.map((w) => `${w.weight} %${w.conditions ? ` if ${w.conditions}` : ""}`).join("; ");
@@ -33,15 +36,17 @@ export class List {
 		this.by = 4;
 		this.down = true;
 		this.shown = PAGE;
-		this.rows = new Map(); // edge id -> {row, cells}
+		this.rows = new WeakMap(); // edge -> {row, cells}
+		this.order = []; // the edges of the rows
+		this.other = 0; // the next row to be written though it may be out of sight
 		this.heads = COLUMNS.map((column, i) => el("th", { scope: "col", class: column.number ? "n" : null },
 			el("button", { type: "button", onclick: () => this.sort(i) }, column.name)));
 		this.body = el("tbody");
 		this.more = el("button", { type: "button", class: "more", onclick: () => { this.shown += 5 * PAGE; this.values(); } }, "Show more");
 		this.count = el("caption", {}, "");
-		find("list").append(
-			el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Traffic" },
-				el("table", {}, this.count, el("thead", {}, el("tr", {}, this.heads)), this.body)), this.more);
+		this.scroll = el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Traffic", onscroll: () => this.write(range(...this.inSight())) },
+			el("table", {}, this.count, el("thead", {}, el("tr", {}, this.heads)), this.body));
+		find("list").append(this.scroll, this.more);
 		this.sorted();
 	}
 
@@ -60,12 +65,12 @@ export class List {
 	}
 
 	row(edge) {
-		let made = this.rows.get(edge.id);
+		let made = this.rows.get(edge);
 		if (made) return made;
 		const open = el("button", { type: "button", class: "link", onclick: () => this.choose({ edge }) });
 		const cells = COLUMNS.map((column, i) => (i ? el("td", { class: column.number ? "n" : null }) : el("th", { scope: "row" }, open)));
 		made = { row: el("tr", {}, cells), cells: [open, ...cells.slice(1)] };
-		this.rows.set(edge.id, made);
+		this.rows.set(edge, made);
 		return made;
 	}
 
@@ -75,25 +80,47 @@ export class List {
 		return !words || [edge.from, edge.to].some((n) => label(n).toLowerCase().includes(words) || n.ns.includes(words));
 	}
 
-	shape(forget) {
-		if (forget) this.rows.clear();
-	}
-
 	values() {
 		if (find("list").hidden) return;
 		const { sort } = COLUMNS[this.by], sign = this.down ? -1 : 1;
 		const edges = this.mesh.visibleEdges().filter((e) => this.matches(e)).map((e) => [sort(e, this.mesh), e]);
 		edges.sort(([a, x], [b, y]) => sign * (a < b ? -1 : a > b ? 1 : 0) || x.id - y.id);
-		const shown = edges.slice(0, this.shown).map(([, edge]) => {
-			const made = this.row(edge);
-			COLUMNS.forEach((column, i) => text(made.cells[i], column.of(edge, this.mesh)));
-			made.row.className = this.mesh.health(edge);
-			return made.row;
-		});
-		text(this.count, `${edges.length} edges of the traffic graph${edges.length > shown.length ? `, ${shown.length} of them shown` : ""}`);
-		this.more.hidden = edges.length <= shown.length;
+		const order = edges.slice(0, this.shown).map(([, edge]) => edge);
+		text(this.count, `${edges.length} edges of the traffic graph${edges.length > order.length ? `, ${order.length} of them shown` : ""}`);
+		this.more.hidden = edges.length <= order.length;
 		// Where the focus is, nothing is moved away from under it.
-		if (this.body.contains(document.activeElement) && this.body.childElementCount === shown.length) return;
-		if (shown.length !== this.body.childElementCount || shown.some((row, i) => this.body.children[i] !== row)) this.body.replaceChildren(...shown);
+		if (!this.body.contains(document.activeElement) || this.order.length !== order.length) this.order = order;
+		while (this.body.childElementCount > this.order.length) this.body.lastElementChild.remove();
+		const [from, to] = this.inSight(), missing = this.body.childElementCount;
+		const others = Array.from({ length: Math.min(STEP, this.order.length) }, (_, i) => (this.other + i) % this.order.length);
+		this.other = (this.other + STEP) % (this.order.length || 1);
+		this.write(new Set([...range(from, to), ...range(missing, this.order.length), ...others]));
+	}
+
+	// The first of the rows that are seen, or nearly so, and the one after the last.
+	inSight() {
+		const { scrollTop, scrollHeight, clientHeight } = this.scroll, each = scrollHeight / (this.body.childElementCount || 1);
+		return [Math.max(0, Math.floor(scrollTop / each) - 3), Math.min(this.body.childElementCount, Math.ceil((scrollTop + clientHeight) / each) + 1)];
+	}
+
+	// Rows, some in each frame.
+	write(rows) {
+		cancelAnimationFrame(this.frame);
+		const [now, later] = [[...rows].slice(0, STEP), [...rows].slice(STEP)];
+		now.forEach((i) => i < this.order.length && this.put(i));
+		if (later.length) this.frame = requestAnimationFrame(() => this.write(later));
+	}
+
+	put(i) {
+		const edge = this.order[i], { body } = this, { row, cells } = this.row(edge), there = body.children[i];
+		COLUMNS.forEach((column, k) => text(cells[k], column.of(edge, this.mesh)));
+		if (row.className !== this.mesh.health(edge)) row.className = this.mesh.health(edge);
+		if (there === row) return;
+		if (!there) return body.append(row);
+		if (!row.parentNode) return there.replaceWith(row);
+		// They change places.
+		const next = row.nextSibling === there ? row : row.nextSibling;
+		there.replaceWith(row);
+		body.insertBefore(there, next);
 	}
 }

@@ -69,7 +69,6 @@ function draw() {
 	pending = new Set();
 	if (todo.has("shape")) {
 		namespaces();
-		list.shape();
 		if (!find("graph").hidden) graph.shape();
 		else stale = true;
 	} else if (todo.has("values") && !find("graph").hidden) graph.values();
