@@ -195,7 +195,8 @@ write_report() {
 	Latency, µs, with a scraper at 10 Hz, which asks for gzip as Prometheus does, and without, in turn; $SCRAPED_ROWS rows of requests. Medians of $TURNS turns of
 	$SECONDS_EACH s each, and of each turn's ratio. Pod to pod on one node, at half of the rate that it can do at most, counted from when a request should have been
 	sent. weftd and weft-proxy share core $PROXY_CPU, which is harder than on a node that has another core, with the scraper, which would be on another machine and
-	gives way to all else (SCHED_IDLE); client and endpoints are on core $LOAD_CPU.
+	gives way to all else (SCHED_IDLE); client and endpoints are on core $LOAD_CPU. A p99 of many times p50 without a scraper
+	is of a machine that had other things to do: its ratio tells nothing then.
 
 	| | per second | p50 without | with | ratio | p99 without | with | ratio |
 	|---|---|---|---|---|---|---|---|
