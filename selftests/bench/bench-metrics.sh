@@ -1,25 +1,70 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # What a scrape costs weftd at so many services: processor time of weftd, and how much it sends, by how many rows of requests there are
-# (each is told by both reporters, 134 time series), as text and packed; medians. Nothing else runs beside it but the scrapes. Writes
-# RESULTS-METRICS.md beside this file.
+# (each is told by both reporters, 134 time series), as text and packed; medians. Nothing else runs beside it but the scrapes. Then,
+# what requests and connections wait for scrapes: their latency with a scraper at 10 Hz and without, in turn. Writes RESULTS-METRICS.md
+# beside this file.
 #
-#   BENCH_SERVICES  (1000)     BENCH_ROWS  (0 10 100 500 1000 2000)     BENCH_SCRAPES  in each measurement (20)     BENCH_ROUNDS (5)
+#   BENCH_SERVICES   (1000)                               BENCH_ROWS      (0 10 100 500 1000)
+#   BENCH_SCRAPES    in each measurement (10)             BENCH_ROUNDS    (3)
+#   BENCH_TURNS      with and without a scraper (20)      BENCH_SECONDS   length of each (1)
+#   BENCH_PROXY_CPU  weft-proxy's and weftd's core (0)    BENCH_LOAD_CPU  the others' (1)
 . "${0%/*}/lib.sh"
 
 SERVICES=${BENCH_SERVICES:-1000}
-ROWS=${BENCH_ROWS:-0 10 100 500 1000 2000}
-SCRAPES=${BENCH_SCRAPES:-20}
-ROUNDS=${BENCH_ROUNDS:-5}
+ROWS=${BENCH_ROWS-0 10 100 500 1000}
+SCRAPES=${BENCH_SCRAPES:-10}
+ROUNDS=${BENCH_ROUNDS:-3}
+TURNS=${BENCH_TURNS:-20}
+SECONDS_EACH=${BENCH_SECONDS:-1}
+PROXY_CPU=${BENCH_PROXY_CPU:-0}
+LOAD_CPU=${BENCH_LOAD_CPU:-1}
 BENCH=$ROOT/selftests/bench
 RESULTS=${BENCH_RESULTS:-$BENCH/RESULTS-METRICS.md}
 URL=http://127.0.0.1:15020/metrics
 BOTH=3
+CONNS=32
+SCRAPED_ROWS=100
+declare -A VIP=([requests]=10 [connections]=11) RATE # of each kind of load
+
+node_with_services() {
+	local pod log
+	node_up
+	hosts
+	pod_add client 1
+	pod_add one 2 app=echo,version=v1
+	pod_add two 3 app=echo,version=v2
+	for pod in one two; do
+		log=$(mktemp "$TMP/serve.XXXXXX")
+		start_in $pod taskset -c "$LOAD_CPU" "$APPS/http-echo" 8080 $pod >"$log"
+		wait_until 5 grep -q listening "$log"
+	done
+	same_tcp
+}
+
+start_weft() {
+	local all
+	all=$(taskset -p -c $BASHPID | sed 's/.*: //')
+	taskset -p -c "$PROXY_CPU" $BASHPID >/dev/null # which both inherit
+	weftd_start --workers 1 --metrics 127.0.0.1:15020 --metrics-series-max 10000000
+	taskset -p -c "$all" $BASHPID >/dev/null
+	{
+		rules_pods
+		PROTOCOL=http rules_service echo "${VIP[requests]}" 8000:8080
+		rules_service plain "${VIP[connections]}" 8000:8080 app=echo
+		rules_many "$SERVICES" 3
+	} >"$TMP/rules.yaml"
+	weft apply -f "$TMP/rules.yaml" >/dev/null
+}
+
+fill() { /usr/bin/python3 "$BENCH/traffic-fill.py" "$TMP/bpf/weft" "$1" $BOTH; }
+
+# ---- what a scrape costs ----
 
 # spent: processor time of weftd so far, ns, by its own clock, as clock_getcpuclockid() has it
 spent() { /usr/bin/python3 -c 'import sys, time; print(int(time.clock_gettime((~int(sys.argv[1]) << 3) | 2) * 1e9))' "$WEFTD"; }
 
-scrape() { in_ns node curl -sS -o "$TMP/scraped" "$@" "$URL"; }
+scrape() { in_ns node taskset -c "$LOAD_CPU" curl -sS -o "$TMP/scraped" "$@" "$URL"; }
 
 # cost [curl's options]: milliseconds of weftd for a scrape, less what it does without
 cost() {
@@ -50,31 +95,122 @@ sizes() {
 	echo "$(wc -l <"$TMP/scraped") $(stat -c %s "$TMP/scraped") $packed"
 }
 
-node_up
-hosts
-pod_add client 1
-weftd_start --metrics 127.0.0.1:15020 --metrics-series-max 10000000
-{
-	rules_pods
-	rules_many "$SERVICES" 3
-} >"$TMP/rules.yaml"
-weft apply -f "$TMP/rules.yaml" >/dev/null
-{
-	echo "# What /metrics costs"
-	echo
-	echo "\`make bench-metrics\` at $(revision), $(date -u +%F). $SERVICES services of three endpoints; $SCRAPES scrapes in each of $ROUNDS rounds, medians:"
-	echo "milliseconds of processor time of weftd for one scrape, writing to the socket included."
-	echo
-	echo "| rows of requests | lines | bytes as text | packed | ms, text | ms, packed |"
-	echo "|---|---|---|---|---|---|"
+cost_rows() {
+	local rows lines text packed
 	for rows in $ROWS; do
-		/usr/bin/python3 "$BENCH/traffic-fill.py" "$TMP/bpf/weft" "$rows" $BOTH
+		fill "$rows"
 		measure "$rows"
 		read -r lines text packed <<<"$(sizes)"
 		echo "| $rows | $lines | $text | $packed | $(median <"$TMP/text-$rows") | $(median <"$TMP/gzip-$rows") |"
 	done
+}
+
+# ---- what waits for scrapes ----
+
+# loaded KIND [http-load's options]: the result; every request was answered
+loaded() {
+	local kind=$1 result
+	shift
+	[ "$kind" = requests ] || set -- --close "$@"
+	result=$(taskset -c "$LOAD_CPU" nsenter --net="/run/netns/$(netns client)" "$APPS/http-load" "$(vip 4 "${VIP[$kind]}")" 8000 \
+		-H "Host: echo:8000" -p /bytes/64 -c "$CONNS" -d "$SECONDS_EACH" -t 60000 "$@")
+	[ "$(jq -r '(.errors | length) == 0 and (.statuses | keys) == ["200"]' <<<"$result")" = true ] ||
+		fail "not all requests were answered: $result"
+	echo "$result"
+}
+
+scrapes_so_far() { in_ns node curl -sS "$URL" | awk '$1 == "weft_metrics_scrapes_total" { print $2 }'; }
+
+# As Prometheus asks, over one connection. It would be on another machine: it gives way to all else. Its core is weftd's, so that neither
+# has to wake another core for the other, which a virtual machine may take longer for than a request takes.
+scraper_start() {
+	start_in node chrt --idle 0 taskset -c "$PROXY_CPU" curl -sS --rate 10/s -H 'Accept-Encoding: gzip' -o /dev/null "$URL?[1-100000]"
+	wait_until 5 asked_since "$(scrapes_so_far)" 2
+}
+
+# asked_since BEFORE N: N times, beside this question
+asked_since() { [ "$(($(scrapes_so_far) - $1))" -gt "$2" ]; }
+
+scraper_stop() {
+	kill "$STARTED"
+	wait "$STARTED" || true
+}
+
+# turn KIND without|with
+turn() {
+	local result
+	result=$(loaded "$1" -r "${RATE[$1]}")
+	jq .latency_us.p50 <<<"$result" >>"$TMP/p50.$1.$2"
+	jq .latency_us.p99 <<<"$result" >>"$TMP/p99.$1.$2"
+}
+
+# Half of what one can have at most.
+find_rate() { RATE[$1]=$(loaded "$1" | jq '.rate / 2 | floor'); }
+
+turns() {
+	local i kind before
+	fill $SCRAPED_ROWS
+	for kind in requests connections; do
+		loaded $kind >/dev/null
+		find_rate $kind
+	done
+	for ((i = 0; i < TURNS; i++)); do
+		for kind in requests connections; do
+			turn $kind without
+			scraper_start
+			before=$(scrapes_so_far)
+			turn $kind with
+			asked_since "$before" "$(awk "BEGIN { print int(5 * $SECONDS_EACH) }")" || fail "it was asked less than half as often as it should be"
+			scraper_stop
+		done
+		echo "turn $((i + 1)) of $TURNS" >&2
+	done
+}
+
+latency_row() { # KIND WHAT
+	local p
+	printf '| %s | %s |' "$2" "${RATE[$1]}"
+	for p in p50 p99; do
+		printf ' %.0f | %.0f | %s |' "$(median <"$TMP/$p.$1.without")" "$(median <"$TMP/$p.$1.with")" \
+			"$(ratio_of "$TMP/$p.$1.with" "$TMP/$p.$1.without")"
+	done
 	echo
-	machine
-} >"$TMP/results.md"
+}
+
+# ---- the report ----
+
+write_report() {
+	cat <<-END
+	# What /metrics costs
+
+	\`make bench-metrics\` at $(revision), $(date -u +%F). $SERVICES services of three endpoints; $SCRAPES scrapes in each of $ROUNDS rounds, medians:
+	milliseconds of processor time of weftd for one scrape, writing to the socket included.
+
+	| rows of requests | lines | bytes as text | packed | ms, text | ms, packed |
+	|---|---|---|---|---|---|
+	$(cat "$TMP/cost")
+
+	## What waits for a scrape
+
+	Latency, µs, with a scraper at 10 Hz, which asks for gzip as Prometheus does, and without, in turn; $SCRAPED_ROWS rows of requests. Medians of $TURNS turns of
+	$SECONDS_EACH s each, and of each turn's ratio. Pod to pod on one node, at half of the rate that it can do at most, counted from when a request should have been
+	sent. weftd and weft-proxy share core $PROXY_CPU, which is harder than on a node that has another core, with the scraper, which would be on another machine and
+	gives way to all else (SCHED_IDLE); client and endpoints are on core $LOAD_CPU. A p99 of many times p50 without a scraper
+	is of a machine that had other things to do: its ratio tells nothing then.
+
+	| | per second | p50 without | with | ratio | p99 without | with | ratio |
+	|---|---|---|---|---|---|---|---|
+	$(latency_row requests "HTTP requests through weft-proxy, $CONNS connections kept")
+	$(latency_row connections "TCP: connect, a round trip, close")
+
+	$(machine)
+	END
+}
+
+node_with_services
+start_weft
+cost_rows >"$TMP/cost"
+turns
+write_report >"$TMP/results.md"
 cp "$TMP/results.md" "$RESULTS"
 cat "$RESULTS"

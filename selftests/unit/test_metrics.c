@@ -113,13 +113,32 @@ Test(metrics, the_format_is_the_one_that_is_asked_for)
 
 /* ---- gzip ---- */
 
-/* Packs it in pieces of whole lines, and has zlib make the same of it again. Returns the size. */
+/* zlib makes the text again of what was packed, which is freed. Returns its size. */
+static size_t expect_packed(struct metrics_gzip *g, const char *text, size_t size)
+{
+	char *back = malloc(size + 1);
+	z_stream z = { 0 };
+	size_t packed = g->out.size;
+
+	cr_assert_eq(inflateInit2(&z, 15 + 16), Z_OK);
+	z.next_in = (Bytef *)g->out.bytes;
+	z.avail_in = (uInt)packed;
+	z.next_out = (Bytef *)back;
+	z.avail_out = (uInt)size + 1;
+	cr_assert_eq(inflate(&z, Z_FINISH), Z_STREAM_END, "%s", z.msg ?: "");
+	cr_expect_eq(z.avail_in, 0);
+	cr_expect_eq(z.total_out, size);
+	cr_expect_eq(memcmp(back, text, size), 0);
+	inflateEnd(&z);
+	metrics_gzip_free(g);
+	free(back);
+	return packed;
+}
+
+/* Packs it in pieces of whole lines. Returns the size. */
 static size_t pack(const char *lines, size_t size, size_t piece)
 {
 	struct metrics_gzip g = { 0 };
-	char *back = malloc(size + 1);
-	z_stream z = { 0 };
-	size_t packed;
 
 	cr_assert_eq(metrics_gzip_begin(&g), 0);
 	for (size_t at = 0; at < size;) {
@@ -127,24 +146,28 @@ static size_t pack(const char *lines, size_t size, size_t piece)
 
 		while (end < size && lines[end - 1] != '\n')
 			end++;
-		cr_assert_eq(metrics_gzip_add(&g, lines + at, end - at), 0);
+		cr_assert_eq(metrics_gzip_add(&g, lines + at, end - at, NULL), 0);
 		at = end;
 	}
 	cr_assert_eq(metrics_gzip_end(&g), 0);
-	packed = g.out.size;
-	cr_assert_eq(inflateInit2(&z, 15 + 16), Z_OK);
-	z.next_in = (Bytef *)g.out.bytes;
-	z.avail_in = (uInt)packed;
-	z.next_out = (Bytef *)back;
-	z.avail_out = (uInt)size + 1;
-	cr_assert_eq(inflate(&z, Z_FINISH), Z_STREAM_END, "%s", z.msg ?: "");
-	cr_expect_eq(z.avail_in, 0);
-	cr_expect_eq(z.total_out, size);
-	cr_expect_eq(memcmp(back, lines, size), 0);
-	inflateEnd(&z);
-	metrics_gzip_free(&g);
-	free(back);
-	return packed;
+	return expect_packed(&g, lines, size);
+}
+
+static struct metrics_labels labels_of(const char *text, size_t len)
+{
+	return (struct metrics_labels){ text, len, (uint32_t)crc32(0, (const Bytef *)text, len),
+					(uint32_t)crc32_combine_gen((z_off_t)len) };
+}
+
+/* What is sent of text with marks. */
+static void add_unmarked(struct buffer *out, const struct buffer *text,
+			 const struct metrics_labels *labels)
+{
+	for (size_t i = 0; i < text->size; i++)
+		cr_assert_eq(text->bytes[i] == METRICS_MARK[0]
+				     ? buffer_add(out, labels->text, labels->len)
+				     : buffer_add(out, text->bytes + i, 1),
+			     0);
 }
 
 Test(metrics, what_is_packed_is_what_it_was)
@@ -194,11 +217,66 @@ Test(metrics, whatever_lines_are_is_packed)
 	free(text);
 }
 
+/* Labels of any length, after one another and again, with and without what differs in front of
+ * them. */
+Test(metrics, labels_are_packed_for_their_marks)
+{
+	enum { SETS = 60, LEN_MAX = 40000 };
+	_cleanup_buffer_ struct buffer all = { 0 };
+	struct metrics_labels sets[SETS];
+	struct metrics_gzip g = { 0 };
+	unsigned seed = 3;
+
+	cr_assert_eq(metrics_gzip_begin(&g), 0);
+	for (size_t i = 0; i < SETS; i++) {
+		size_t len = i < 8 ? i : i == 8 ? LEN_MAX : (size_t)rand_r(&seed) % 1500;
+		char *text = malloc(len + 1);
+
+		for (size_t k = 0; k < len; k++)
+			text[k] = "ab\"{,"[i % 4 ? k * k % 5 : (size_t)rand_r(&seed) % 5];
+		text[len] = '\0';
+		sets[i] = labels_of(text, len);
+	}
+	for (int block = 0; block < 400; block++) {
+		_cleanup_buffer_ struct buffer text = { 0 };
+		const struct metrics_labels *labels =
+			&sets[block < SETS ? block : rand_r(&seed) % SETS];
+		int lines = rand_r(&seed) % 5;
+
+		for (int line = 0; line < lines; line++) {
+			static const char *const before[] = { "", "x{", "xyz_sum{", "# TYPE x\n",
+							      "xyz_bucket{" };
+			static const char *const after[] = {
+				"",
+				",le=\"0.5\"} 12",
+				",le=\"1\"} 12",
+				"} 18446744073709551615",
+				"} the same words for longer than are looked at",
+				"} the same words for longer than are looked into",
+			};
+
+			if (buffer_add_text(&text, before[rand_r(&seed) % 5]) ||
+			    (rand_r(&seed) % 8 && buffer_add_text(&text, METRICS_MARK)) ||
+			    buffer_add_text(&text, after[rand_r(&seed) % 6]) ||
+			    buffer_add_text(&text, "\n"))
+				cr_assert_fail("no memory");
+		}
+		cr_assert_eq(metrics_gzip_add(&g, text.bytes, text.size, labels), 0);
+		add_unmarked(&all, &text, labels);
+	}
+	cr_assert_eq(metrics_gzip_end(&g), 0);
+	expect_packed(&g, all.bytes, all.size);
+	for (size_t i = 0; i < SETS; i++)
+		free((char *)sets[i].text);
+}
+
 Test(metrics, a_histogram_is_packed_well)
 {
 	static const struct metrics_family f = { "h", NULL, "How.", METRICS_HISTOGRAM };
+	_cleanup_buffer_ struct buffer text = { 0 }, marked = { 0 }, all = { 0 };
 	struct traffic_histogram h = { .sum = 1 };
-	_cleanup_buffer_ struct buffer b = { 0 };
+	struct metrics_labels sets[50];
+	struct metrics_gzip g = { 0 };
 	char labels[801];
 
 	for (size_t i = 0; i < 800; i++)
@@ -206,12 +284,23 @@ Test(metrics, a_histogram_is_packed_well)
 	labels[800] = '\0';
 	for (int i = 0; i < TRAFFIC_BUCKETS; i++)
 		h.buckets[i] = (__u64)i * 1000;
+	cr_assert_eq(metrics_gzip_begin(&g), 0);
+	cr_assert_eq(metrics_histogram(&marked, METRICS_TEXT, &f, METRICS_MARK, &h, 1), 0);
 	for (int i = 0; i < 50; i++) {
 		labels[400] = (char)('a' + i % 26);
 		labels[405] = '"';
-		cr_assert_eq(metrics_histogram(&b, METRICS_TEXT, &f, labels, &h, 1), 0);
+		cr_assert_eq(metrics_histogram(&text, METRICS_TEXT, &f, labels, &h, 1), 0);
+		sets[i] = labels_of(strdup(labels), 800);
+		cr_assert_eq(metrics_gzip_add(&g, marked.bytes, marked.size, &sets[i]), 0);
+		add_unmarked(&all, &marked, &sets[i]);
 	}
-	cr_expect_lt(pack(b.bytes, b.size, b.size), b.size / 20);
+	cr_expect_lt(pack(text.bytes, text.size, text.size), text.size / 20);
+	cr_assert_eq(metrics_gzip_end(&g), 0);
+	cr_expect_eq(all.size, text.size);
+	cr_expect_eq(memcmp(all.bytes, text.bytes, all.size), 0);
+	cr_expect_lt(expect_packed(&g, all.bytes, all.size), all.size / 20);
+	for (int i = 0; i < 50; i++)
+		free((char *)sets[i].text);
 }
 
 /* ---- series ---- */
@@ -268,7 +357,7 @@ Test(metrics, every_label_is_there_in_its_order)
 	p = place(&s, &row, PEER("web"), NULL, "v1");
 	cr_expect_eq(p.at[0], 1);
 	cr_expect_eq(p.at[1], 0);
-	cr_expect_str_eq(s.http.labels[0], want);
+	cr_expect_str_eq(s.http.labels[0].text, want);
 	metrics_series_free(&s);
 }
 
@@ -315,10 +404,10 @@ Test(metrics, beyond_the_limit_what_has_a_series_keeps_it_and_nothing_else_gets_
 	cr_expect_neq(first.at[0], second.at[0]);
 	cr_expect_eq(second.at[0], again.at[0]);
 	cr_expect_neq(second.at[0], third.at[0], "the response's code is told all the same");
-	cr_expect(strstr(s.http.labels[second.at[0] - 1], "source_workload=\"unknown\""));
-	cr_expect(strstr(s.http.labels[second.at[0] - 1],
+	cr_expect(strstr(s.http.labels[second.at[0] - 1].text, "source_workload=\"unknown\""));
+	cr_expect(strstr(s.http.labels[second.at[0] - 1].text,
 			 "destination_service=\"unknown\",destination_service_namespace"));
-	cr_expect(strstr(s.http.labels[third.at[0] - 1], "response_code=\"503\""));
+	cr_expect(strstr(s.http.labels[third.at[0] - 1].text, "response_code=\"503\""));
 	again = place(&s, &good, PEER("web"), PEER("reviews"), "v2");
 	cr_expect_eq(again.at[0], first.at[0]);
 	metrics_series_free(&s);
@@ -386,7 +475,7 @@ Test(metrics, series_that_go_make_room_for_others)
 	metrics_moves_apply(&m, &second, true);
 	metrics_moves_free(&m);
 	cr_expect_eq(s.made, 0);
-	cr_expect(strstr(s.http.labels[second.at[0] - 1], "source_workload=\"unknown\""));
+	cr_expect(strstr(s.http.labels[second.at[0] - 1].text, "source_workload=\"unknown\""));
 	third = place(&s, &row, PEER("shop"), PEER("reviews"), "v1");
 	cr_expect_neq(third.at[0], second.at[0]);
 	cr_expect_eq(s.folded, 1);

@@ -344,9 +344,11 @@ struct metrics_scrape {
 	unsigned family;
 	size_t next;
 	bool begun, ended;
-	struct buffer text; /* that is not sent yet, from `sent` on */
-	size_t sent;
-	bool gzip, packed; /* packed: the last of it, too */
+	struct buffer text; /* that is not sent yet, from `sent` on; with marks if it has labels */
+	size_t sent, labels_sent;
+	bool has_labels;
+	struct metrics_labels labels; /* for each mark */
+	bool gzip, packed;	      /* packed: the last of it, too */
 	struct metrics_gzip packer;
 	size_t packed_sent;
 };
@@ -457,9 +459,11 @@ static int write_series(struct metrics_scrape *a, const struct metrics_family *f
 	size_t count = metrics_series_count(a->family, &a->numbers);
 	int r = a->next ? 0 : metrics_begin(&a->text, a->format, family);
 
-	if (!r && a->next < count)
-		r = metrics_series_write(&a->text, a->format, a->family, &a->source->series,
-					 &a->numbers, a->next);
+	a->has_labels = a->next < count;
+	if (a->has_labels)
+		a->labels = metrics_series_labels(a->family, &a->source->series, a->next);
+	if (!r && a->has_labels)
+		r = metrics_series_write(&a->text, a->format, a->family, &a->numbers, a->next);
 	if (++a->next >= count) {
 		a->family++;
 		a->next = 0;
@@ -478,6 +482,7 @@ static int write_more(struct metrics_scrape *a)
 	}
 	if (metrics_series_family(a->family, &family))
 		return write_series(a, family);
+	a->has_labels = false;
 	a->ended = true;
 	return metrics_end(&a->text, a->format);
 }
@@ -501,21 +506,44 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+static size_t copy_labels(struct metrics_scrape *a, char *out, size_t max)
+{
+	size_t some = least(a->labels.len - a->labels_sent, max);
+
+	memcpy(out, a->labels.text + a->labels_sent, some);
+	a->labels_sent += some;
+	if (a->labels_sent == a->labels.len) {
+		a->labels_sent = 0;
+		a->sent++; /* the mark */
+	}
+	return some;
+}
+
+/* Some of the text that there is: up to a mark, or of the labels that one stands for. */
+static size_t copy_text(struct metrics_scrape *a, char *out, size_t max)
+{
+	const char *at = a->text.bytes + a->sent;
+	size_t left = a->text.size - a->sent, some;
+	const char *mark = a->has_labels ? memchr(at, METRICS_MARK[0], left) : NULL;
+
+	if (mark == at)
+		return copy_labels(a, out, max);
+	some = least(mark ? (size_t)(mark - at) : left, max);
+	memcpy(out, at, some);
+	a->sent += some;
+	return some;
+}
+
 static ssize_t read_plain(struct metrics_scrape *a, char *out, size_t max)
 {
 	size_t n = 0;
 	int r = 0;
 
 	while (!r && n < max) {
-		size_t some;
-
 		r = fill(a);
-		some = least(a->text.size - a->sent, max - n);
-		if (!some)
+		if (r || a->sent == a->text.size)
 			break;
-		memcpy(out + n, a->text.bytes + a->sent, some);
-		a->sent += some;
-		n += some;
+		n += copy_text(a, out + n, max - n);
 	}
 	return r ? r : (ssize_t)n;
 }
@@ -531,9 +559,10 @@ static int pack(struct metrics_scrape *a)
 	}
 	while (!r && !a->packed && !a->packer.out.size) {
 		r = fill(a);
-		if (!r)
+		if (!r && a->sent < a->text.size)
 			r = metrics_gzip_add(&a->packer, a->text.bytes + a->sent,
-					     a->text.size - a->sent);
+					     a->text.size - a->sent,
+					     a->has_labels ? &a->labels : NULL);
 		a->sent = a->text.size;
 		a->packed = a->ended;
 		if (!r && a->packed)

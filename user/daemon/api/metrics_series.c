@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "lib/base/cleanup.h"
 
@@ -120,7 +121,7 @@ static int put_labels(struct buffer *out, const char *reporter, const struct tra
 static void set_free(struct metrics_set *set)
 {
 	for (size_t i = 0; i < set->count; i++)
-		free(set->labels[i]);
+		free((char *)set->labels[i].text);
 	free(set->labels);
 	free(set->folded);
 	bytemap_free(&set->by_labels);
@@ -135,7 +136,7 @@ static unsigned set_find(struct metrics_set *set, const struct buffer *labels)
 static int set_grow(struct metrics_set *set)
 {
 	size_t room = set->room ? 2 * set->room : 64;
-	char **labels;
+	struct metrics_labels *labels;
 	bool *folded;
 
 	if (set->count < set->room)
@@ -152,6 +153,14 @@ static int set_grow(struct metrics_set *set)
 	return 0;
 }
 
+static struct metrics_labels labels_of(const char *text, size_t len)
+{
+	return (struct metrics_labels){ .text = text,
+					.len = len,
+					.crc = (uint32_t)crc32(0, (const Bytef *)text, (uInt)len),
+					.crc_op = (uint32_t)crc32_combine_gen((z_off_t)len) };
+}
+
 static int set_add(struct metrics_set *set, const struct buffer *labels, bool folded, unsigned *at)
 {
 	_cleanup_free_ char *copy = strdup(labels->bytes);
@@ -163,7 +172,7 @@ static int set_add(struct metrics_set *set, const struct buffer *labels, bool fo
 	if (!slot)
 		return -ENOMEM;
 	set->folded[set->count] = folded;
-	set->labels[set->count++] = TAKE_PTR(copy);
+	set->labels[set->count++] = labels_of(TAKE_PTR(copy), labels->size);
 	*at = (unsigned)set->count;
 	*slot = (void *)(uintptr_t)*at;
 	return 0;
@@ -313,7 +322,7 @@ static size_t set_drop(struct metrics_set *set, unsigned *moves, char *numbers, 
 	for (size_t i = 0; i < set->count; i++) {
 		if (!moves[i + 1]) {
 			dropped += set->folded[i] ? 0 : lines;
-			free(set->labels[i]);
+			free((char *)set->labels[i].text);
 			continue;
 		}
 		set->labels[left] = set->labels[i];
@@ -323,8 +332,8 @@ static size_t set_drop(struct metrics_set *set, unsigned *moves, char *numbers, 
 		else if (left < count)
 			memset(numbers + left * size, 0, size);
 		moves[i + 1] = (unsigned)++left;
-		*bytemap_at(&set->by_labels, set->labels[left - 1], strlen(set->labels[left - 1])) =
-			(void *)(uintptr_t)left;
+		*bytemap_at(&set->by_labels, set->labels[left - 1].text,
+			    set->labels[left - 1].len) = (void *)(uintptr_t)left;
 	}
 	set->count = left;
 	moves[0] = 0;
@@ -496,34 +505,40 @@ size_t metrics_series_count(unsigned family, const struct metrics_numbers *n)
 }
 
 static int write_http(struct buffer *out, enum metrics_format format, unsigned family,
-		      const char *labels, const struct http_traffic *n)
+		      const struct http_traffic *n)
 {
 	const struct metrics_family *f = &families[family];
 
 	switch (family) {
 	case REQUESTS:
-		return metrics_int(out, f, "_total", labels, n->requests);
+		return metrics_int(out, f, "_total", METRICS_MARK, n->requests);
 	case DURATION:
-		return metrics_histogram(out, format, f, labels, &n->duration, 1000);
+		return metrics_histogram(out, format, f, METRICS_MARK, &n->duration, 1000);
 	case REQUEST_BYTES:
-		return metrics_histogram(out, format, f, labels, &n->request_bytes, 1);
+		return metrics_histogram(out, format, f, METRICS_MARK, &n->request_bytes, 1);
 	default:
-		return metrics_histogram(out, format, f, labels, &n->response_bytes, 1);
+		return metrics_histogram(out, format, f, METRICS_MARK, &n->response_bytes, 1);
 	}
 }
 
 int metrics_series_write(struct buffer *out, enum metrics_format format, unsigned family,
-			 const struct metrics_series *s, const struct metrics_numbers *n, size_t i)
+			 const struct metrics_numbers *n, size_t i)
 {
 	const struct tcp_traffic *tcp;
 	uint64_t value;
 
 	if (family < OPENED)
-		return write_http(out, format, family, s->http.labels[i], &n->http[i]);
+		return write_http(out, format, family, &n->http[i]);
 	tcp = &n->tcp[i];
 	value = family == OPENED     ? tcp->opened
 		: family == CLOSED   ? tcp->closed
 		: family == RECEIVED ? tcp->received
 				     : tcp->sent;
-	return metrics_int(out, &families[family], "_total", s->tcp.labels[i], value);
+	return metrics_int(out, &families[family], "_total", METRICS_MARK, value);
+}
+
+struct metrics_labels metrics_series_labels(unsigned family, const struct metrics_series *s,
+					    size_t i)
+{
+	return family < OPENED ? s->http.labels[i] : s->tcp.labels[i];
 }

@@ -20,8 +20,8 @@ struct metrics_places {
 };
 
 struct metrics_set {
-	char **labels; /* of each, between the brackets; owned */
-	bool *folded;  /* of each whether it is of what found no series of its own */
+	struct metrics_labels *labels; /* of each; their text is owned */
+	bool *folded; /* of each whether it is of what found no series of its own */
 	size_t count, room;
 	struct bytemap by_labels; /* -> index + 1 */
 };
@@ -83,8 +83,11 @@ void metrics_numbers_add_tcp(struct metrics_numbers *n, const struct metrics_pla
 bool metrics_series_family(unsigned family, const struct metrics_family **out);
 /* How many label sets a family has. */
 size_t metrics_series_count(unsigned family, const struct metrics_numbers *n);
-/* Appends the lines of one of them. 0 or -ENOMEM. */
+/* Appends the lines of one of them, with METRICS_MARK for its labels. 0 or -ENOMEM. */
 int metrics_series_write(struct buffer *out, enum metrics_format format, unsigned family,
-			 const struct metrics_series *s, const struct metrics_numbers *n, size_t i);
+			 const struct metrics_numbers *n, size_t i);
+/* Its labels. Their text stays where it is until metrics_series_drop(). */
+struct metrics_labels metrics_series_labels(unsigned family, const struct metrics_series *s,
+					    size_t i);
 
 #endif

@@ -8,7 +8,10 @@
 #include <string.h>
 #include <strings.h>
 
-enum { NUMBER_ROOM = 32 };
+enum {
+	NUMBER_ROOM = 32,
+	BUCKET_ROOM = 64, /* of a bucket's line beside its name and labels */
+};
 
 /* ---- what is asked for ---- */
 
@@ -166,28 +169,48 @@ static const char *const ends[2][TRAFFIC_BUCKETS] = {
 				  "600000.0\"} ", "1.8e+06\"} ", "3.6e+06\"} ", "+Inf\"} " },
 };
 
+/* What stands before the end of a bucket, at `at`. Returns where it goes on. */
+static char *put_bucket(char *at, const struct metrics_family *f, size_t name, const char *labels,
+			size_t labels_len)
+{
+	at = mempcpy(at, f->name, name);
+	at = mempcpy(at, "_bucket{", 8);
+	at = mempcpy(at, labels, labels_len);
+	return labels_len ? mempcpy(at, ",le=\"", 5) : mempcpy(at, "le=\"", 4);
+}
+
+/* The lines of its buckets. *count: all that is in them. */
+static int put_buckets(struct buffer *out, enum metrics_format format,
+		       const struct metrics_family *f, const char *labels,
+		       const struct traffic_histogram *h, uint64_t *count)
+{
+	size_t name = strlen(f->name), labels_len = strlen(labels), digits = 0;
+	size_t room = TRAFFIC_BUCKETS * (name + labels_len + BUCKET_ROOM);
+	char number[NUMBER_ROOM], *at;
+
+	if (buffer_reserve(out, room))
+		return -ENOMEM;
+	at = out->bytes + out->size;
+	for (int i = 0; i < TRAFFIC_BUCKETS; i++) {
+		*count += h->buckets[i];
+		if (h->buckets[i] || !i)
+			digits = put_number(number, *count);
+		at = put_bucket(at, f, name, labels, labels_len);
+		at = stpcpy(at, ends[format][i]);
+		at = mempcpy(at, number, digits);
+		*at++ = '\n';
+	}
+	out->size = (size_t)(at - out->bytes);
+	return 0;
+}
+
 int metrics_histogram(struct buffer *out, enum metrics_format format,
 		      const struct metrics_family *f, const char *labels,
 		      const struct traffic_histogram *h, unsigned scale)
 {
-	size_t name = strlen(f->name), labels_len = strlen(labels);
-	char line[2 * NUMBER_ROOM];
 	uint64_t count = 0;
-	int r = 0;
+	int r = put_buckets(out, format, f, labels, h, &count);
 
-	for (int i = 0; !r && i < TRAFFIC_BUCKETS; i++) {
-		size_t len = strlen(ends[format][i]);
-
-		count += h->buckets[i];
-		memcpy(line, ends[format][i], len);
-		len += put_number(line + len, count);
-		line[len++] = '\n';
-		if (buffer_add(out, f->name, name) || buffer_add_text(out, "_bucket{") ||
-		    buffer_add(out, labels, labels_len) ||
-		    buffer_add_text(out, labels_len ? ",le=\"" : "le=\"") ||
-		    buffer_add(out, line, len))
-			r = -ENOMEM;
-	}
 	if (!r)
 		r = scale == 1 ? metrics_int(out, f, "_sum", labels, h->sum)
 			       : metrics_float(out, f, "_sum", labels, (double)h->sum / scale);

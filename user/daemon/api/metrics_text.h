@@ -29,6 +29,15 @@ enum metrics_format metrics_accepted(const char *accept);
 /* Whether an Accept-Encoding header, or NULL, takes gzip. */
 bool metrics_takes_gzip(const char *accept_encoding);
 
+/* What many lines have between their brackets. */
+struct metrics_labels {
+	const char *text; /* terminated; whose it is says where they are */
+	size_t len;
+	uint32_t crc, crc_op; /* zlib's crc32() of it, and crc32_combine_gen() of its length */
+};
+/* Given for labels: these are put there only when the text is sent. No line has it otherwise. */
+#define METRICS_MARK "\1"
+
 /* ,name="value" with what must be escaped, escaped; without the comma where nothing is in `out`. */
 int metrics_label(struct buffer *out, const char *name, const char *value);
 

@@ -8,24 +8,31 @@
 
 enum { ROOM_MIN = 256 };
 
-int buffer_add(struct buffer *b, const void *bytes, size_t size)
+int buffer_reserve(struct buffer *b, size_t more)
 {
 	size_t room = b->room ? b->room : ROOM_MIN;
+	char *bytes;
 
+	if (more > SIZE_MAX / 4 - b->size)
+		return -ENOMEM;
+	while (room < b->size + more)
+		room *= 2;
+	if (b->bytes && room == b->room)
+		return 0;
+	bytes = realloc(b->bytes, room);
+	if (!bytes)
+		return -ENOMEM;
+	b->bytes = bytes;
+	b->room = room;
+	return 0;
+}
+
+int buffer_add(struct buffer *b, const void *bytes, size_t size)
+{
 	if (!size)
 		return 0;
-	if (size > SIZE_MAX / 4 - b->size)
+	if (buffer_reserve(b, size))
 		return -ENOMEM;
-	while (room < b->size + size)
-		room *= 2;
-	if (!b->bytes || room > b->room) {
-		char *more = realloc(b->bytes, room);
-
-		if (!more)
-			return -ENOMEM;
-		b->bytes = more;
-		b->room = room;
-	}
 	memcpy(b->bytes + b->size, bytes, size);
 	b->size += size;
 	return 0;
