@@ -29,6 +29,9 @@ enum hs_patch_table {
 	HS_PATCH_TABLES = HS_PATCH_ROWS + HS_TABLES
 };
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded" /* as rows of a snapshot */
+
 struct hs_patch_header {
 	__u32 magic, version;
 	__u32 size; /* of everything, this header included */
@@ -49,6 +52,7 @@ struct hs_patch_cluster {
 struct hs_patch_source {
 	struct hs_source row;
 	__u32 gone; /* there is no pod at row.addr any more */
+	__u32 pad;
 };
 
 /* Ordered by row. */
@@ -56,6 +60,8 @@ struct hs_patch_vhost {
 	__u32 row; /* of HS_VHOSTS; one that is in force */
 	__u32 now; /* the row that takes its place */
 };
+
+#pragma GCC diagnostic pop
 
 /* Rows on their way into a patch. */
 struct http_patch_rows {

@@ -79,6 +79,10 @@ enum hs_table {
 };
 
 /* `count` rows from byte `at` on, which is a multiple of 8. */
+/* Rows are compared as bytes, and are read by another process: none has bytes that no field has. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+
 struct hs_extent {
 	__u32 at, count;
 };
@@ -389,6 +393,7 @@ struct hs_client_tls {
 struct hs_endpoint {
 	struct endpoint endpoint;
 	__u32 ingress; /* NetworkPolicies of its pod: index of HS_POLICIES + 1; 0: none */
+	__u32 pad;     /* 0 */
 };
 
 struct hs_regex {
@@ -470,11 +475,13 @@ struct hs_block {
 	struct addr addr;
 	__u32 prefix; /* 0..128 */
 	struct hs_range except;
+	__u32 pad;
 };
 
 struct hs_except {
 	struct addr addr;
 	__u32 prefix;
+	__u32 pad;
 };
 
 /* An address that policies know more of than its bytes, ordered by address. */
@@ -484,6 +491,7 @@ struct hs_peer {
 	__u32 ingress, egress; /* index of HS_POLICIES + 1; 0: none */
 	__u32 node;	       /* 1..: where the pod is; 0: not known */
 	__u32 host;	       /* the address is the node's own */
+	__u32 pad;
 };
 
 /* A pod of this node, as AuthorizationPolicies know it; ordered by address. The tables before this
@@ -547,6 +555,8 @@ struct hs_tag {
 	struct hs_str header; /* in lower case; empty: `value` is it */
 	struct hs_str value;  /* also where the request has no such field; empty: none then */
 };
+
+#pragma GCC diagnostic pop
 
 /* The endpoints of a cluster, those of IPv4 first. */
 struct http_members {
