@@ -473,31 +473,81 @@ Test(supervisor_orders, after_a_refusal_it_is_not_known_what_the_proxy_has)
 	http_snapshot_close(other);
 }
 
-Test(supervisor_orders, the_next_proxy_gets_what_is_in_force_and_then_the_patch)
+/* `can`: of the proxies. */
+static void repeats(uint32_t can)
 {
 	struct proxy_order patch, again;
 	struct http_snapshot *b, *c;
+	const void *want;
+	size_t size;
 	int fd;
 
 	runs();
+	s.can = can;
 	b = first_two(&again);
 	c = patched(b);
 	patch = hand_over(c, NULL);
+	want = http_snapshot_patch(c, b, &size);
+	cr_expect_eq(behind_size, can ? size : 0);
 	cr_assert_eq(orders_restore(&s), 0); /* as to a new one */
 	again = next_order(&fd);
 	cr_assert_eq(again.type, PROXY_SNAPSHOT);
 	cr_expect_eq(again.snapshot.state, patch.snapshot.before);
 	want_whole(fd, b);
+	http_snapshot_close(c); /* it is the order's alone now */
 	orders_died(&s);
 	again = next_order(NULL);
 	cr_expect_eq(again.type, PROXY_PATCH);
 	cr_expect_eq(again.snapshot.before, patch.snapshot.before);
+	cr_expect_eq(behind_size, can ? size : 0);
+	cr_expect(!memcmp(behind, want, behind_size));
 	answer_all(again, 0);
 	cr_assert_eq(count, 3);
 	cr_expect_eq(results[2], 0);
 	cr_expect_eq(s.snapshot, c);
 	http_snapshot_close(b);
+}
+
+Test(supervisor_orders, the_next_proxy_gets_what_is_in_force_and_then_the_patch)
+{
+	repeats(0);
+}
+
+Test(supervisor_orders, the_next_proxy_gets_a_patch_without_a_file_too)
+{
+	repeats(PROXY_CAN_READ);
+}
+
+/* It does not look at what is behind an order, and misses the file. */
+Test(supervisor_orders, an_older_proxy_is_given_files_from_then_on)
+{
+	struct proxy_order last;
+	struct http_snapshot *b, *c, *d;
+	int fd;
+
+	runs();
+	s.can = PROXY_CAN_READ;
+	b = first_two(&last);
+	c = patched(b);
+	last = hand_over(c, &fd);
+	cr_assert_eq(last.type, PROXY_PATCH);
+	cr_expect_eq(fd, -1);
+	answer_all(last, -EBADMSG);
+	last = next_order(&fd);
+	cr_assert_eq(last.type, PROXY_SNAPSHOT);
+	want_whole(fd, c);
+	answer_all(last, 0);
+	d = patched(c);
+	last = hand_over(d, &fd);
+	cr_expect_eq(last.type, PROXY_PATCH);
+	cr_expect_geq(fd, 0);
+	cr_expect_eq(behind_size, 0);
+	close(fd);
+	answer_all(last, 0);
+	cr_expect_eq(supervisor_in_force(&s), d);
+	http_snapshot_close(b);
 	http_snapshot_close(c);
+	http_snapshot_close(d);
 }
 
 /* The proxy looks things up in patches, and keeps them: not without end. */

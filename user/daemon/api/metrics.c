@@ -19,7 +19,7 @@ enum {
 	SILENCE_MAX_S = 10,
 	MEMORY_PER_CONNECTION = 128 * 1024, /* what is sent at once lies there, too */
 	BLOCK = 64 * 1024,
-	NICE = 10, /* of the thread: a tenth of the weight of what serves requests */
+	NICE = 10, /* of the thread: a tenth of the weight of weftd's other ones */
 };
 
 struct metrics {
@@ -94,8 +94,9 @@ static enum MHD_Result answer_metrics(struct metrics *m, struct MHD_Connection *
 	return queue(c, MHD_HTTP_OK, response);
 }
 
-/* Where all processors are busy, requests come first: they wait no longer for a scrape than its
- * thread takes to give way. By the thread, which inherits what the loop's has. */
+/* Where all processors are busy, weftd's other threads come first, and what is in its cgroup:
+ * weft-proxy has another one in a container, where the two have equal shares, as pods have. By the
+ * thread, which inherits what the loop's has. */
 static void be_nice(struct metrics *m)
 {
 	if (m->nice)

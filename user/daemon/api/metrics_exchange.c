@@ -314,12 +314,17 @@ static void copy_ids(struct metrics_ids *to, const struct metrics_ids *from)
 
 static void ask(struct metrics_exchange *x, const struct metrics_question *q)
 {
-	const uint64_t one = 1;
-
 	copy_ids(&x->asked.peers, &q->peers);
 	copy_ids(&x->asked.clusters, &q->clusters);
 	x->asked.sums_known = q->sums_known;
 	x->state = ASKED;
+}
+
+/* Without the lock: the loop, which wakes before this thread goes on, would wait for it. */
+static void wake(const struct metrics_exchange *x)
+{
+	const uint64_t one = 1;
+
 	(void)!write(x->event.fd, &one, sizeof(one));
 }
 
@@ -347,13 +352,18 @@ static void take(struct metrics_exchange *x)
 bool metrics_ask(struct metrics_exchange *x, const struct metrics_question *q,
 		 struct metrics_told **told)
 {
-	bool answered;
+	bool asks, answered;
 
 	pthread_mutex_lock(&x->lock);
 	if (x->state == TOLD) /* too late for the question before */
 		take(x);
-	if (x->state == IDLE)
+	asks = x->state == IDLE;
+	if (asks) {
 		ask(x, q);
+		pthread_mutex_unlock(&x->lock);
+		wake(x);
+		pthread_mutex_lock(&x->lock);
+	}
 	answered = wait_for_answer(x);
 	if (answered)
 		take(x);

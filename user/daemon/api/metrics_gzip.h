@@ -45,7 +45,7 @@ struct metrics_gzip {
 /* All return 0 or -ENOMEM. */
 int metrics_gzip_begin(struct metrics_gzip *g);
 /* Lines are whole ones. `labels` are packed for the METRICS_MARK of each, of which it has one at
- * most; their text stays as it is until others, or NULL, were given. NULL: there are no marks. */
+ * most; their text stays as it is until a line was given with others. NULL: there are no marks. */
 int metrics_gzip_add(struct metrics_gzip *g, const char *lines, size_t size,
 		     const struct metrics_labels *labels);
 int metrics_gzip_end(struct metrics_gzip *g);

@@ -35,7 +35,8 @@ struct metrics_labels {
 	size_t len;
 	uint32_t crc, crc_op; /* zlib's crc32() of it, and crc32_combine_gen() of its length */
 };
-/* Given for labels: these are put there only when the text is sent. No line has it otherwise. */
+/* Given for labels: these are put there only when the text is sent. No line that is given with
+ * labels has it otherwise. */
 #define METRICS_MARK "\1"
 
 /* ,name="value" with what must be escaped, escaped; without the comma where nothing is in `out`. */

@@ -376,6 +376,10 @@ static void snapshot_answered(struct supervisor *s, struct order *o, const struc
 {
 	s->unsure |= a->error != 0;
 	s->cannot_patch |= o->order.type == PROXY_PATCH && a->error == -EOPNOTSUPP;
+	/* It may be an older one than weftd, or the socket has no room for it: another comes as a
+	 * file. */
+	if (o->bytes && a->error)
+		s->can &= ~(uint32_t)PROXY_CAN_READ;
 	if (a->error && wants_all(o, a->error)) {
 		if (a->error != -EOPNOTSUPP)
 			log_warning("weft-proxy (process %d) does not take a change of endpoints, "

@@ -33,16 +33,19 @@ static bool is_port(const char *text, size_t n)
 	return n && port && port <= 65535;
 }
 
-/* Of an IPv6 address in brackets (RFC 3986 3.2.2); 0: it is none. */
+/* Of an IPv6 address in brackets (RFC 3986 3.2.2), maybe with a zone (%25 and its name, RFC 6874);
+ * 0: it is none. */
 static size_t bracketed_length(const char *at, size_t n)
 {
 	const char *end = memchr(at, ']', n);
-	char text[INET6_ADDRSTRLEN];
+	const char *zone = end ? memmem(at, (size_t)(end - at), "%25", 3) : NULL;
+	size_t len = end ? (size_t)((zone ? zone : end) - at - 1) : 0;
+	char text[INET6_ADDRSTRLEN] = "";
 	struct in6_addr address;
 
-	if (!end || (size_t)(end - at) > sizeof(text))
+	if (len >= sizeof(text) || (zone && zone + 3 == end))
 		return 0;
-	snprintf(text, sizeof(text), "%.*s", (int)(end - at - 1), at + 1);
+	memcpy(text, at + 1, len);
 	return inet_pton(AF_INET6, text, &address) == 1 ? (size_t)(end + 1 - at) : 0;
 }
 
