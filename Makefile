@@ -40,7 +40,7 @@ WARN := -Wall -Wextra -Werror
 CFLAGS ?= -O2 -g
 STD := -std=gnu11
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined
-ASAN_CFLAGS := -O1 -gline-tables-only $(SAN) -fsanitize=fuzzer-no-link -fno-omit-frame-pointer
+SAN_CFLAGS := -O1 -gline-tables-only $(SAN) -fsanitize=fuzzer-no-link -fno-omit-frame-pointer
 BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -ffile-prefix-map=$(CURDIR)=. -Wall -Werror -Iheaders -Ibpf -I/usr/include/$(MULTIARCH)
 LDFLAGS ?=
 
@@ -230,14 +230,14 @@ $(DASHBOARDS) &: packaging/grafana/dashboards.py
 	$(Q)/usr/bin/python3 $< $(OUT)/grafana
 
 # What a manifest has of them is in the programs.
-MANIFEST_FILES := $(foreach flavour,obj asan,$(OUT)/$(flavour)/user/lib/manifest/files.o) $(OUT)/tidy/user/lib/manifest/files.ok
+MANIFEST_FILES := $(foreach flavour,obj san,$(OUT)/$(flavour)/user/lib/manifest/files.o) $(OUT)/tidy/user/lib/manifest/files.ok
 $(MANIFEST_FILES): $(DASHBOARDS) $(RULES)
 $(MANIFEST_FILES): CPPFLAGS += -DWEFT_GRAFANA='"$(OUT)/grafana"'
 
-# ---- userspace: the same sources twice, in $(OUT)/{obj,asan}: for use, and with sanitizers for tests of units and fuzzers ----
+# ---- userspace: the same sources twice, in $(OUT)/{obj,san}: for use, and with sanitizers for tests of units and fuzzers ----
 
 # A header that is only there once it is generated: all skeletons come before the first object that may include one.
-$(call objects,obj,$(DAEMON_SRC) $(PROG_SRC)) $(call objects,asan,$(DAEMON_SRC) $(UNIT_SRC)): | $(SKELS)
+$(call objects,obj,$(DAEMON_SRC) $(PROG_SRC)) $(call objects,san,$(DAEMON_SRC) $(UNIT_SRC)): | $(SKELS)
 
 # The page's files, which an object has in it: what includes them is not seen by -MMD.
 ASSETS := $(patsubst user/daemon/page/assets/%,$(OUT)/assets/%.gz,$(wildcard user/daemon/page/assets/*))
@@ -245,7 +245,7 @@ $(OUT)/assets/%.gz: user/daemon/page/assets/%
 	$(say) GZIP $@
 	$(Q)mkdir -p $(@D)
 	$(Q)gzip -9nc $< >$@
-$(patsubst %,$(OUT)/%/user/daemon/page/assets.o,obj asan): $(ASSETS)
+$(patsubst %,$(OUT)/%/user/daemon/page/assets.o,obj san): $(ASSETS)
 
 # flavour NAME,WHAT IS SAID,COMPILER,FLAGS
 define flavour
@@ -255,7 +255,7 @@ $$(OUT)/$(1)/%.o: %.c
 	$$(Q)$(3) $$(STD) $(4) $$(WARN) $$(CPPFLAGS) -MMD -MP -c $$< -o $$@
 endef
 $(eval $(call flavour,obj,CC,$$(CC),$$(CFLAGS)))
-$(eval $(call flavour,asan,ASAN,$$(CLANG),$$(ASAN_CFLAGS)))
+$(eval $(call flavour,san,SAN,$$(CLANG),$$(SAN_CFLAGS)))
 
 define archive
 $(say) AR $@
@@ -275,7 +275,7 @@ $$(OUT)/libweftproxy.$(2)a: $$(call objects,$(1),$$(call not_main,$$(PROXY_SRC))
 	$$(archive)
 endef
 $(eval $(call archives,obj,))
-$(eval $(call archives,asan,asan.))
+$(eval $(call archives,san,san.))
 
 define link
 $(say) LINK $@
@@ -293,10 +293,10 @@ $(OUT)/weft-proxy: $(OUT)/obj/user/proxy/process/main.o $(OUT)/libweftproxy.a $(
 $(OUT)/prog-tests: LINK_MORE := -lcriterion
 $(OUT)/prog-tests: $(call objects,obj,$(PROG_SRC)) $(OUT)/libweftd.a $(OUT)/libweft.a
 	$(link)
-$(OUT)/unit-tests: $(call objects,asan,$(UNIT_SRC)) $(OUT)/libweftcli.asan.a $(OUT)/libweftd.asan.a $(OUT)/libweftproxy.asan.a \
-	$(OUT)/libweft.asan.a
+$(OUT)/unit-tests: $(call objects,san,$(UNIT_SRC)) $(OUT)/libweftcli.san.a $(OUT)/libweftd.san.a $(OUT)/libweftproxy.san.a \
+	$(OUT)/libweft.san.a
 	$(say) LINK $@
-	$(Q)$(CLANG) $(SAN) $(filter %.o,$^) $(filter %.a,$^) $(filter %.a,$^) $(LIBS) -lcriterion -o $@
+	$(Q)$(CLANG) $(SAN) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(filter %.a,$^) $(LIBS) -lcriterion -o $@
 $(OUT)/apps/tcp-load: $(call objects,obj,$(wildcard selftests/apps/load_*.c))
 HTTP_APPS := $(filter $(OUT)/apps/http-%,$(APPS))
 $(HTTP_APPS): $(OUT)/obj/selftests/apps/http_common.o $(OUT)/libweftproxy.a $(OUT)/libweft.a
@@ -309,7 +309,7 @@ $(OUT)/apps/%: $(OUT)/obj/selftests/apps/%.o
 $(OUT)/bench/%: $(OUT)/obj/selftests/bench/%.o $(OUT)/libweft.a
 	$(link)
 $(OUT)/fuzz/fuzz_h1_compare: LINK_MORE := -lhttp_parser
-$(OUT)/fuzz/%: $(OUT)/asan/selftests/fuzz/%.o $(OUT)/libweftd.asan.a $(OUT)/libweftproxy.asan.a $(OUT)/libweft.asan.a
+$(OUT)/fuzz/%: $(OUT)/san/selftests/fuzz/%.o $(OUT)/libweftd.san.a $(OUT)/libweftproxy.san.a $(OUT)/libweft.san.a
 	$(say) LINK $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(SAN) -fsanitize=fuzzer $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LINK_MORE) -o $@

@@ -18,6 +18,7 @@ ETCD_PORT=2379
 KUBE_IN=(nsenter --net="/run/netns/$ID-node")
 # shellcheck source=selftests/kube/lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
+[ -x "$KUBECTL" ] || fail "$KUBECTL is missing: selftests/cluster/prepare kube"
 declare -A KUBE_PIDS
 
 # kube_part NAME STATUS: what kube_start has started is that part, and came up with that status
@@ -84,7 +85,11 @@ path_of() {
 }
 
 # object KIND/NAME [NAMESPACE]: what `kubectl get -o json` says of it, without the start of kubectl, for what is asked again and again
-object() { api "$(path_of "${1%/*}" "${2:-}")/${1#*/}"; }
+object() {
+	local path
+	path=$(path_of "${1%/*}" "${2:-}") || exit 1
+	api "$path/${1#*/}"
+}
 
 # The definitions of Istio's kinds, taking any spec: what weft makes of one is what is tested.
 kube_crds() {

@@ -215,14 +215,15 @@ flooded_once() {
 	expect_between "$MODE, IPv$family: entries in the table of connections, of 8192, for four each" $(($(entries) - were)) -8192 $((4 * 2 * THRESHOLD))
 	row "$MODE, IPv$family: connections refused as the table was full" "$(stat_of weft.reason.table_full)" 0
 	LEFT=$(kept "$TMP/pings")
-	flood "$family" $((count / 5)) "$RATE" &
-	burst=$!
+	start_in world "$APPS/tcp-flood" eth0 "$MAC" "$(lb "$family" 10)" 9000 $((count * 100)) "$RATE" >>"$TMP/cost"
+	burst=$STARTED
 	sleep 0.2
 	result=$(load other "$(lb "$family" 10)" 9000 -n 20 -c 1 -s hello --times)
 	SLOWEST=$(($(connect_us "$result") / 1000))
 	row "$MODE, IPv$family: new connections in the flood" "$(jq -c .results <<<"$result")" '{"far":20}'
 	row "$MODE, IPv$family: a Gateway's HTTP in the flood" "$(web other "$family")" '{"door":10}'
-	wait "$burst"
+	kill "$burst" # it would go on for minutes
+	wait "$burst" 2>/dev/null || true
 	policy 0
 }
 

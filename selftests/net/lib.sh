@@ -107,7 +107,7 @@ wait_until() {
 			[ $most -gt $seconds ] || most=$((seconds * $(slowdown)))
 			((SECONDS - begin <= most)) || fail "not within $most s: $*"
 		fi
-		sleep "0.$(printf %03d $pause)"
+		sleep "$(printf %d.%03d $((pause / 1000)) $((pause % 1000)))"
 		((pause >= PAUSE)) || pause=$((pause + 25))
 	done
 }
