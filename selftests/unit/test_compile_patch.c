@@ -18,7 +18,7 @@ enum {
 	NAMES_MAX = 6,
 	OBJECTS_MAX = 512,
 	CHANGES_MAX = 6, /* at once */
-	STEPS = 3000,
+	STEPS = 1200,
 };
 
 /* ---- a cluster that changes ---- */

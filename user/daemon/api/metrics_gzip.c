@@ -389,7 +389,7 @@ static int add_line(struct metrics_gzip *g, const struct metrics_gzip_line *line
 int metrics_gzip_add(struct metrics_gzip *g, const char *lines, size_t size,
 		     const struct metrics_labels *labels)
 {
-	const char *end = lines + size;
+	const char *end = size ? lines + size : lines;
 	int r = 0;
 
 	while (!r && lines < end) {

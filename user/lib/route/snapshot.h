@@ -613,7 +613,8 @@ static inline const void *hs_at(const struct http_snapshot *s, enum hs_table tab
 	if (i < block->count || !s->tail)
 		return (const char *)s->header + block->at + i * size;
 	rows = s->tail->rows[table];
-	return rows ? rows + (i - block->count) * size : NULL; /* of an empty range, say */
+	/* Where there are none, of an empty range: what is read at it is nothing. */
+	return rows ? rows + (i - block->count) * size : (const char *)s->header;
 }
 
 static inline __u32 hs_count(const struct http_snapshot *s, enum hs_table table)
