@@ -186,6 +186,7 @@ export class Details {
 	values() {
 		if (!this.choice) return;
 		const { edge, node } = this.choice, edges = this.edges();
+		if (edge && edge.members) edge.refresh();
 		this.top.replaceChildren(sparkline(this.mesh.historyOf(edges)), figures(edge || total(edges)));
 		const service = this.service();
 		const names = edge && edge.cluster ? [edge.cluster].filter((n) => this.mesh.clusters[n]) : service ? this.mesh.clustersOf(hostOf(service)) : [];
