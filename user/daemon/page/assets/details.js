@@ -161,6 +161,7 @@ export class Details {
 	// The rules of the service: of the workload the ones that lead to it.
 	shape() {
 		if (!this.choice) return;
+		for (const [key, thing] of Object.entries(this.choice)) this.choice[key] = this.mesh.now(thing);
 		const service = this.service();
 		const routes = service ? this.mesh.routesAt(service) : [];
 		const host = service ? hostOf(service) : "";

@@ -41,22 +41,36 @@ export class Graph {
 
 	// ---- what is drawn ----
 
+	// In steps, one a frame: of a large mesh all of them take longer than one may. What changes meanwhile is drawn after that.
 	shape() {
-		const wanted = (node) => !this.filter.ns || node.ns === this.filter.ns;
+		this.stale = true;
+		this.frame ||= requestAnimationFrame(() => this.turn());
+	}
+
+	turn() {
+		this.frame = 0;
+		this.steps ||= this.reshape();
+		if (this.steps.next().done) this.steps = null;
+		if (this.steps || this.stale) this.frame = requestAnimationFrame(() => this.turn());
+	}
+
+	*reshape() {
+		this.stale = false;
+		const { age } = this.mesh, wanted = (node) => !this.filter.ns || node.ns === this.filter.ns;
 		const all = this.mesh.visibleEdges().filter((e) => wanted(e.from) || wanted(e.to));
 		const there = new Set(all.flatMap((e) => [e.from, e.to]));
 		if (this.mesh.idle) this.mesh.visibleNodes().filter(wanted).forEach((n) => there.add(n));
-		const { nodes, edges, bundles, whole } = overview(there, all), chosen = this.age === this.mesh.age && this.drawing.selected();
-		const boxed = ![...nodes].some((n) => n.kind === "namespace");
-		const boxes = new Map(boxed ? [...nodes].map((n) => [n.ns, n.ns === "unknown" ? "outside" : n.ns]) : []);
-		this.nodes = [...nodes];
-		this.edges = edges;
-		this.bundles = bundles;
-		this.age = this.mesh.age;
-		this.large = nodes.size > LARGE;
-		this.draw(nodes.size > MANY || (nodes.size >= FEWER && this.drawing === this.crowd) ? this.crowd : this.diagram);
-		this.drawing.show({ nodes: this.nodes, edges, places: layout(this.nodes, edges), boxes, whole }, `${this.mesh.age} ${whole} ${boxed}`);
-		this.drawing.select(chosen && [...this.nodes, ...edges].find((thing) => idOf(thing) === idOf(chosen)));
+		const { nodes, edges, bundles, whole } = overview(there, all);
+		yield;
+		const list = [...nodes], places = layout(list, edges);
+		yield;
+		const chosen = this.age === age && this.drawing.selected();
+		const boxed = !list.some((n) => n.kind === "namespace");
+		const boxes = new Map(boxed ? list.map((n) => [n.ns, n.ns === "unknown" ? "outside" : n.ns]) : []);
+		Object.assign(this, { nodes: list, edges, bundles, age, large: list.length > LARGE });
+		this.draw(list.length > MANY || (list.length >= FEWER && this.drawing === this.crowd) ? this.crowd : this.diagram);
+		this.drawing.show({ nodes: list, edges, places, boxes, whole }, `${age} ${whole} ${boxed}`);
+		this.drawing.select(chosen && [...list, ...edges].find((thing) => idOf(thing) === idOf(chosen)));
 		if (!this.moved) this.fit();
 	}
 
