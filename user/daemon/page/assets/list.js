@@ -45,7 +45,7 @@ export class List {
 		this.heads = COLUMNS.map((column, i) => el("th", { scope: "col", class: column.number ? "n" : null },
 			el("button", { type: "button", onclick: () => this.sort(i) }, column.name)));
 		this.body = el("tbody", { onfocusin: () => this.hold() });
-		this.more = el("button", { type: "button", class: "more", onclick: () => { this.shown += 5 * PAGE; this.values(); } }, "Show more");
+		this.more = el("button", { type: "button", class: "more", onclick: () => { this.shown += 5 * PAGE; this.reorder(); } }, "Show more");
 		this.count = el("caption", {}, "");
 		this.scroll = el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Traffic", onscroll: () => this.write(range(...this.inSight())) },
 			el("table", {}, this.count, el("thead", {}, el("tr", {}, this.heads)), this.body));
@@ -57,7 +57,7 @@ export class List {
 		this.down = this.by === i ? !this.down : Boolean(COLUMNS[i].number);
 		this.by = i;
 		this.sorted();
-		this.values();
+		this.reorder();
 	}
 
 	sorted() {
@@ -97,6 +97,12 @@ export class List {
 			this.asked = "";
 			return;
 		}
+		this.due = true;
+		this.write([]);
+	}
+
+	reorder() {
+		this.due = false;
 		const { sort } = COLUMNS[this.by], sign = this.down ? -1 : 1;
 		const edges = this.mesh.visibleEdges().filter((e) => this.matches(e)).map((e) => [sort(e, this.mesh), e]);
 		edges.sort(([a, x], [b, y]) => sign * (a < b ? -1 : a > b ? 1 : 0) || x.id - y.id);
@@ -136,7 +142,7 @@ export class List {
 		return [Math.max(0, Math.floor(scrollTop / each) - 3), Math.min(this.body.childElementCount, Math.ceil((scrollTop + clientHeight) / each) + 1)];
 	}
 
-	// Rows, some in each frame: these before what is left of earlier ones.
+	// Rows, some in each frame: these before what is left of earlier ones. None in a frame that orders them.
 	write(places) {
 		this.left = new Set([...places, ...this.left]);
 		this.frame ||= requestAnimationFrame(() => this.turn());
@@ -144,6 +150,7 @@ export class List {
 
 	turn() {
 		this.frame = 0;
+		if (this.due) return this.reorder();
 		for (const i of [...this.left].slice(0, STEP)) {
 			this.left.delete(i);
 			if (i < this.order.length) this.put(i);
