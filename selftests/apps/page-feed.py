@@ -3,7 +3,8 @@
 """page-feed ASSETS PORT SERVICES [PER_NAMESPACE]: the page of weftd, with a made-up mesh behind it.
 
 Serves the files of ASSETS as weftd does, and at /api/events a mesh of so many services, 25 of them in each namespace unless said, each
-with a workload of two versions that calls three others; every edge has other values every second. Listens on 127.0.0.1. For measuring the page, and for work on it.
+with a workload of two versions that calls three others; every edge has other values every second, and some have none
+for a second. Listens on 127.0.0.1. For measuring the page, and for work on it.
 """
 import http.server
 import json
@@ -15,6 +16,7 @@ import time
 ASSETS, PORT, SERVICES = pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 PER_NAMESPACE = int(sys.argv[4]) if len(sys.argv) > 4 else 25
 CALLS = 3
+IDLE = 0.01  # of all edges
 TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 CSP = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
        "form-action 'none'; frame-ancestors 'none'")
@@ -45,6 +47,9 @@ NODES, EDGES = mesh()
 def values():
     rows = []
     for edge in EDGES:
+        if random.random() < IDLE:
+            rows.append([edge[0], 0, 0, 0, None, None, 0, 0, 0, None, {}])
+            continue
         rate = random.uniform(1, 900)
         failed = rate * 0.02 if edge[0] % 17 == 0 else 0
         rows.append([edge[0], round(rate, 2), 0, round(failed, 2), round(random.uniform(1, 30), 1), round(random.uniform(30, 300), 1),

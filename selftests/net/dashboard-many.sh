@@ -24,21 +24,23 @@ painted() {
 	[ "$works" -ge "$1" ] && [ "$fails" -ge "$2" ]
 }
 
-# The longest pieces of work of the page's thread, in milliseconds of processor time.
+# The longest piece of work of the page's thread, in milliseconds of processor time: 50, and what a busy machine's caches cost.
 frames() {
 	local what=$1 longest
-	longest=$(see frames 5 | jq ".p95 | floor")
+	longest=$(see frames 5 | jq ".most | floor")
 	say "$what: $longest ms"
-	[ "$longest" -le $((50 * SLOWER)) ] || fail "$what: a frame took $longest ms"
+	[ "$longest" -le $((75 * SLOWER)) ] || fail "$what: a frame took $longest ms"
 }
 
+rows_are() { [ "$(see list | sort -u | wc -l)" = "$1" ]; }
+
+node_up
 if ! "$ROOT/selftests/page/prepare" "$SEE" >"$TMP/prepare.log" 2>&1; then
 	[ -z "${WEFT_ALL:-}" ] || fail "there is no browser: $(tail -n 3 "$TMP/prepare.log")"
 	say "not run, for want of a browser: $(tail -n 1 "$TMP/prepare.log")"
 	exit 0
 fi
 
-node_up
 in_ns_exec node "$ROOT/selftests/apps/page-feed.py" "$ROOT/user/daemon/page/assets" 15080 1000 1000 &
 JOBS_+=("$!")
 wait_until 30 answers "$AT"
@@ -52,7 +54,12 @@ wait_until 10 painted 100 100 || fail "what works and what fails is not seen"
 see keys
 see axe
 see view list
-expect_eq "rows" "$(see list | sort -u | wc -l)" 100
+wait_until 10 rows_are 100
+see rows
 frames "the list"
 see axe
+export PAGE_SIZE=390x800
+see open "$AT"
+see view graph
+expect_match "a service that is touched on a phone" "$(see point service-0000 finger)" 'service in shop-00'
 see errors

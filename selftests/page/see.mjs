@@ -7,7 +7,8 @@
 //   nodes                     the same of nodes
 //   list                      the rows of the list, cells with a bar between
 //   pick FROM TO              clicks on that edge; prints what the details say
-//   point NAME                clicks on that node of a graph of many; prints what the details say
+//   point NAME [FINGER]       clicks on that node of a graph of many, or touches it; prints what the details say
+//   rows                      fails unless the list is sorted as a whole, and rows stay where they are while one has the focus
 //   painted                   how many dots of the graph of many have the color of what works, and of what fails: two numbers
 //   why FROM TO PATH [HEADER] asks why; prints the answer
 //   view graph|list
@@ -47,6 +48,7 @@ const drawn = (selector) => page.evaluate((which) => {
 	return found;
 }, selector);
 
+const opened = () => page.$("#details:not([hidden])");
 const details = () => page.$eval("#details", (e) => e.innerText);
 
 const see = {
@@ -76,7 +78,7 @@ const see = {
 			const at = edge && edge.renderedMidpoint(), box = graph.canvas.getBoundingClientRect();
 			return at && { x: box.left + at.x, y: box.top + at.y };
 		}, from, to);
-		for (let i = 0; i < 5 && !(await page.$("#details:not([hidden])")); i++) {
+		for (let i = 0; i < 5 && !(await opened()); i++) {
 			const place = await find();
 			if (!place) return check(false, `there is no edge from ${from} to ${to}`);
 			await page.mouse.move(place.x, place.y);
@@ -85,23 +87,30 @@ const see = {
 			await page.mouse.up();
 			await pause(700);
 		}
-		if (!(await page.$("#details:not([hidden])"))) return check(false, "a click does not open the details");
+		if (!(await opened())) return check(false, "a click does not open the details");
 		// All in one turn of the page's: it draws the details anew whenever news come.
 		await page.$$eval("#details details.object > summary", (all) => all.forEach((e) => e.click()));
 		await pause(2500);
 		console.log(await details());
 	},
-	async point(name) {
-		const at = await page.evaluate((wanted) => {
+	async point(name, finger) {
+		const place = () => page.evaluate((wanted) => {
 			const { crowd, nodes, canvas } = window.weft.graph, node = nodes.find((n) => n.name === wanted), box = canvas.getBoundingClientRect();
 			if (!node) return null;
 			const { x, y } = crowd.at(node), { width, height } = crowd.view;
 			crowd.to(1, width / 2 - x, height / 2 - y);
 			return { x: box.left + width / 2, y: box.top + height / 2 };
 		}, name);
-		if (!at) return check(false, `there is no ${name}`);
-		await page.mouse.click(at.x, at.y);
-		await pause(500);
+		for (let i = 0; i < 5 && !(await opened()); i++) { // it may move meanwhile
+			const at = await place();
+			if (!at) return check(false, `there is no ${name}`);
+			await page.evaluate(() => document.addEventListener("click", (e) => { window.clicked = e.target.id; }, { capture: true }));
+			if (finger) await page.touchscreen.tap(at.x, at.y);
+			else await page.mouse.click(at.x, at.y);
+			await pause(500);
+		}
+		check((await page.evaluate(() => window.clicked)) === "crowd", "a click hits what it opens");
+		check(await opened(), "a click does not open the details");
 		console.log(await details());
 	},
 	async painted() {
@@ -137,6 +146,24 @@ const see = {
 		await page.select("#namespace", name);
 		await pause(500);
 	},
+	async rows() {
+		await page.click("#list thead th:nth-child(2) button");
+		// But for the ones that came or went since, out of sight.
+		await page.waitForFunction(() => {
+			const names = [...document.querySelectorAll("#list tbody tr")].map((row) => row.cells[1].textContent.replace(/^service /, ""));
+			return names.filter((name, i) => i && name < names[i - 1]).length < 10;
+		}, { timeout: 3000 });
+		await page.click("#list thead th:nth-child(5) button");
+		// In one turn of the page's, which moves rows at present.
+		await page.evaluate(() => {
+			window.rowsHeld = [...document.querySelectorAll("#list tbody tr")];
+			window.rowsHeld[2].querySelector("button").focus();
+		});
+		await pause(2500);
+		check(await page.evaluate(() => window.rowsHeld.every((row, i) => document.querySelector("#list tbody").rows[i] === row)),
+			"rows are moved though one has the focus");
+		check(await page.evaluate(() => document.activeElement === window.rowsHeld[2].querySelector("button")), "the focus is lost");
+	},
 	async shot(file) {
 		await page.screenshot({ path: file });
 	},
@@ -160,6 +187,8 @@ const see = {
 			reached.add(await page.evaluate(() => document.activeElement.id));
 		}
 		for (const id of wanted) check(reached.has(id), `Tab does not reach ${id}`);
+		if (await opened()) await page.click("#details .head button");
+		check(!(await opened()), "the button does not close the details");
 		await page.focus("#canvas");
 		await page.keyboard.press("ArrowRight");
 		const first = await page.$eval("#said", (e) => e.textContent);
@@ -167,10 +196,10 @@ const see = {
 		const second = await page.$eval("#said", (e) => e.textContent);
 		check(first && second && first !== second, `arrow keys: "${first}", then "${second}"`);
 		await page.keyboard.press("Enter");
-		check(await page.$("#details:not([hidden])"), "Enter does not open the details");
+		check(await opened(), "Enter does not open the details");
 		await page.focus("#details");
 		await page.keyboard.press("Escape");
-		check(await page.$("#details[hidden]"), "Escape does not close the details");
+		check(!(await opened()), "Escape does not close the details");
 		check(await page.evaluate(() => document.activeElement.id === "canvas"), "the focus does not go back to the graph");
 	},
 	// The longest pieces of work of the page's thread, by its own clock, so that what else the machine does does not count: each is within

@@ -44,6 +44,7 @@ export class Crowd {
 		this.widths = new Map(); // label -> pixels
 		this.restyle();
 		this.hide();
+		this.watchRatio();
 		gestures(canvas, {
 			drag: (dx, dy) => this.to(this.view.zoom, this.view.x + dx, this.view.y + dy),
 			zoom: (by, x, y) => this.zoom(by, x, y),
@@ -62,16 +63,14 @@ export class Crowd {
 
 	// ---- what there is ----
 
-	show({ nodes, edges, places, boxes }, age) {
-		const chosen = this.age === age && this.selected();
-		this.age = age;
+	// What is painted at present is completed: there may be other changes before the next one is.
+	show({ nodes, edges, places, boxes }) {
 		this.canvas.hidden = false;
 		this.spots = nodes.map((node) => ({ node, kind: kindOf(node), shape: SHAPES[kindOf(node)], ...places.get(node) }));
 		this.lines = this.linesOf(edges, places);
 		this.places = new Map([...this.lines.map((l) => [l.edge, l]), ...this.spots.map((s) => [s.node, s])]);
 		this.boxes = this.boxesOf(boxes);
-		this.painting = null;
-		this.select(chosen && [...this.places.keys()].find((thing) => (thing.key ? thing.key === chosen.key : thing.id === chosen.id)));
+		this.values();
 	}
 
 	// Edges between the same two nodes are beside each other.
@@ -129,7 +128,7 @@ export class Crowd {
 
 	turn() {
 		this.frame = 0;
-		if (this.canvas.hidden || !this.view.width) return;
+		if (this.canvas.hidden || !this.canvas.width || !this.canvas.height) return;
 		if (!this.painting && this.stale) this.begin();
 		if (this.painting) this.work();
 		this.put();
@@ -175,9 +174,18 @@ export class Crowd {
 		const ratio = Math.min(window.devicePixelRatio, 2), { clientWidth: width, clientHeight: height } = this.canvas.parentElement;
 		Object.assign(this.view, { ratio, width, height });
 		Object.assign(this.canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
+		this.painting = null;
 		this.elsewhere = true;
 		this.put();
 		this.values();
+	}
+
+	// A window that comes to a finer screen keeps its size.
+	watchRatio() {
+		window.matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`).addEventListener("change", () => {
+			this.resize();
+			this.watchRatio();
+		}, { once: true });
 	}
 
 	to(zoom, x, y) {

@@ -161,6 +161,7 @@ export class Details {
 	// The rules of the service: of the workload the ones that lead to it.
 	shape() {
 		if (!this.choice) return;
+		for (const [key, thing] of Object.entries(this.choice)) this.choice[key] = this.mesh.now(thing);
 		const service = this.service();
 		const routes = service ? this.mesh.routesAt(service) : [];
 		const host = service ? hostOf(service) : "";
@@ -186,6 +187,7 @@ export class Details {
 	values() {
 		if (!this.choice) return;
 		const { edge, node } = this.choice, edges = this.edges();
+		if (edge && edge.members) edge.refresh();
 		this.top.replaceChildren(sparkline(this.mesh.historyOf(edges)), figures(edge || total(edges)));
 		const service = this.service();
 		const names = edge && edge.cluster ? [edge.cluster].filter((n) => this.mesh.clusters[n]) : service ? this.mesh.clustersOf(hostOf(service)) : [];

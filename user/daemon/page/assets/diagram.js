@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A graph of up to some ten nodes, drawn by Cytoscape.js. crowd.js draws larger ones; both have the same functions, and speak of
+// A graph of up to 30 nodes, drawn by Cytoscape.js. crowd.js draws larger ones; both have the same functions, and speak of
 // nodes and edges as mesh.js and overview.js have them.
 import cytoscape from "/cytoscape.js";
-import { PADDING, MOST_ZOOM, LEAST_ZOOM, FIT_ZOOM, FONT, color, kindOf } from "/looks.js";
+import { PADDING, MOST_ZOOM, LEAST_ZOOM, FIT_ZOOM, FONT, color, idOf, kindOf } from "/looks.js";
 
 function style() {
 	const edge = (name) => ({ "line-color": color(name), "target-arrow-color": color(name), color: color("text") });
@@ -35,8 +35,6 @@ function style() {
 		{ selector: ":selected", style: { "overlay-color": color("accent"), "overlay-opacity": 0.25, "overlay-padding": 6 } },
 	];
 }
-
-const idOf = (thing) => (thing.key ? thing.key : `e${thing.id}`);
 
 export class Diagram {
 	// look(NODE or EDGE): what it looks like now; open(NODE, EDGE or null): that was clicked on; moved(): by hand.
@@ -122,6 +120,15 @@ export class Diagram {
 			this.cy.center();
 		}
 		this.fitting = false;
+	}
+
+	// {zoom, x, y} in pixels: how large it is, and where (0, 0) is.
+	get view() {
+		return { zoom: this.cy.zoom(), ...this.cy.pan() };
+	}
+
+	to(zoom, x, y) {
+		this.cy.viewport({ zoom: Math.max(LEAST_ZOOM, zoom), pan: { x, y } });
 	}
 
 	zoom(by) {

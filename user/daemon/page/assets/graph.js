@@ -5,9 +5,10 @@ import { Crowd } from "/crowd.js";
 import { layout } from "/layout.js";
 import { label } from "/mesh.js";
 import { overview } from "/overview.js";
+import { idOf } from "/looks.js";
 import { find, number, milliseconds, bytes, percent, say } from "/dom.js";
 
-const MANY = 30; // nodes: crowd.js draws them
+const MANY = 30, FEWER = 25; // nodes: crowd.js draws more than that, and goes on until there are fewer than that
 const LARGE = 150; // nodes: edges have no labels
 
 export class Graph {
@@ -18,7 +19,7 @@ export class Graph {
 		this.enter = enter;
 		this.filter = { ns: "", words: "" };
 		this.canvas = find("canvas");
-		this.nodes = this.edges = [];
+		this.nodes = this.edges = this.bundles = [];
 		const hooks = { look: (thing) => this.look(thing), open: (thing) => this.open(thing), moved: () => { this.moved = true; } };
 		this.diagram = new Diagram(find("diagram"), hooks);
 		this.crowd = new Crowd(find("crowd"), hooks);
@@ -40,28 +41,46 @@ export class Graph {
 
 	// ---- what is drawn ----
 
+	// In steps, one a frame: of a large mesh all of them take longer than one may. What changes meanwhile is drawn after that.
 	shape() {
-		const wanted = (node) => !this.filter.ns || node.ns === this.filter.ns;
+		this.stale = true;
+		this.frame ||= requestAnimationFrame(() => this.turn());
+	}
+
+	turn() {
+		this.frame = 0;
+		this.steps ||= this.reshape();
+		if (this.steps.next().done) this.steps = null;
+		if (this.steps || this.stale) this.frame = requestAnimationFrame(() => this.turn());
+	}
+
+	*reshape() {
+		this.stale = false;
+		const { age } = this.mesh, wanted = (node) => !this.filter.ns || node.ns === this.filter.ns;
 		const all = this.mesh.visibleEdges().filter((e) => wanted(e.from) || wanted(e.to));
 		const there = new Set(all.flatMap((e) => [e.from, e.to]));
 		if (this.mesh.idle) this.mesh.visibleNodes().filter(wanted).forEach((n) => there.add(n));
-		const { nodes, edges, whole } = overview(there, all);
-		const boxed = ![...nodes].some((n) => n.kind === "namespace");
-		const boxes = new Map(boxed ? [...nodes].map((n) => [n.ns, n.ns === "unknown" ? "outside" : n.ns]) : []);
-		this.nodes = [...nodes];
-		this.edges = edges;
-		this.large = nodes.size > LARGE;
-		this.draw(nodes.size > MANY ? this.crowd : this.diagram);
-		this.drawing.show({ nodes: this.nodes, edges, places: layout(this.nodes, edges), boxes, whole }, `${this.mesh.age} ${whole} ${boxed}`);
+		const { nodes, edges, bundles, whole } = overview(there, all);
+		yield;
+		const list = [...nodes], places = layout(list, edges);
+		yield;
+		const chosen = this.age === age && this.drawing.selected();
+		const boxed = !list.some((n) => n.kind === "namespace");
+		const boxes = new Map(boxed ? list.map((n) => [n.ns, n.ns === "unknown" ? "outside" : n.ns]) : []);
+		Object.assign(this, { nodes: list, edges, bundles, age, large: list.length > LARGE });
+		this.draw(list.length > MANY || (list.length >= FEWER && this.drawing === this.crowd) ? this.crowd : this.diagram);
+		this.drawing.show({ nodes: list, edges, places, boxes, whole }, `${age} ${whole} ${boxed}`);
+		this.drawing.select(chosen && [...list, ...edges].find((thing) => idOf(thing) === idOf(chosen)));
 		if (!this.moved) this.fit();
 	}
 
 	draw(drawing) {
 		if (this.drawing === drawing) return;
+		const { zoom, x, y } = this.drawing.view;
 		this.drawing.hide();
 		this.drawing = drawing;
 		drawing.resize();
-		this.moved = false;
+		if (this.moved) drawing.to(zoom, x, y);
 	}
 
 	edgeLabel(edge) {
@@ -102,7 +121,6 @@ export class Graph {
 	}
 
 	edgeLook(edge) {
-		if (edge.members) edge.refresh();
 		return {
 			label: this.edgeLabel(edge), health: this.mesh.health(edge), dim: this.isDim(edge.from) && this.isDim(edge.to),
 			width: Math.round(2 * (1.5 + Math.log10(1 + edge.rate + (edge.in + edge.out) / 1e5) * 1.6)) / 2,
@@ -110,7 +128,6 @@ export class Graph {
 	}
 
 	nodeLook(node) {
-		if (node.kind === "namespace") node.in.forEach((e) => e.refresh());
 		return { label: this.nodeLabel(node), health: this.nodeHealth(node), dim: this.isDim(node), width: 0 };
 	}
 
@@ -120,6 +137,7 @@ export class Graph {
 	}
 
 	values() {
+		this.bundles.forEach((bundle) => bundle.refresh());
 		this.drawing.values();
 	}
 
@@ -133,8 +151,8 @@ export class Graph {
 	// A node, an edge, or null.
 	open(thing) {
 		if (thing === undefined) return; // the box around a namespace
-		if (!thing) return this.choose(null);
 		this.drawing.select(thing);
+		if (!thing) return this.choose(null);
 		if (thing.kind === "namespace") this.enter(thing.ns);
 		else this.choose(thing.key ? { node: thing } : { edge: thing });
 	}

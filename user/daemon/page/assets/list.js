@@ -4,7 +4,7 @@ import { label } from "/mesh.js";
 import { el, find, text, number, milliseconds, bytes, percent } from "/dom.js";
 
 const PAGE = 100; // rows at a time
-const STEP = 8; // rows that are written in one frame: the ones in sight every time, of all others as many each time
+const STEP = 8; // rows that are written in one frame; of the ones out of sight as many with each change
 
 const range = (from, to) => Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 
@@ -37,12 +37,15 @@ export class List {
 		this.down = true;
 		this.shown = PAGE;
 		this.rows = new WeakMap(); // edge -> {row, cells}
+		this.edges = new WeakMap(); // row -> edge
 		this.order = []; // the edges of the rows
-		this.other = 0; // the next row to be written though it may be out of sight
+		this.asked = ""; // what was asked for when they were last ordered anew
+		this.left = new Set(); // places in the order whose rows are to be written
+		this.other = 0; // the next of them though it may be out of sight
 		this.heads = COLUMNS.map((column, i) => el("th", { scope: "col", class: column.number ? "n" : null },
 			el("button", { type: "button", onclick: () => this.sort(i) }, column.name)));
-		this.body = el("tbody");
-		this.more = el("button", { type: "button", class: "more", onclick: () => { this.shown += 5 * PAGE; this.values(); } }, "Show more");
+		this.body = el("tbody", { onfocusin: () => this.hold() });
+		this.more = el("button", { type: "button", class: "more", onclick: () => { this.shown += 5 * PAGE; this.reorder(); } }, "Show more");
 		this.count = el("caption", {}, "");
 		this.scroll = el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Traffic", onscroll: () => this.write(range(...this.inSight())) },
 			el("table", {}, this.count, el("thead", {}, el("tr", {}, this.heads)), this.body));
@@ -54,7 +57,7 @@ export class List {
 		this.down = this.by === i ? !this.down : Boolean(COLUMNS[i].number);
 		this.by = i;
 		this.sorted();
-		this.values();
+		this.reorder();
 	}
 
 	sorted() {
@@ -71,7 +74,16 @@ export class List {
 		const cells = COLUMNS.map((column, i) => (i ? el("td", { class: column.number ? "n" : null }) : el("th", { scope: "row" }, open)));
 		made = { row: el("tr", {}, cells), cells: [open, ...cells.slice(1)] };
 		this.rows.set(edge, made);
+		this.edges.set(made.row, edge);
 		return made;
+	}
+
+	// A row with what its edge has now.
+	fill(edge) {
+		const { row, cells } = this.row(edge), health = this.mesh.health(edge);
+		COLUMNS.forEach((column, k) => text(cells[k], column.of(edge, this.mesh)));
+		if (row.className !== health) row.className = health;
+		return row;
 	}
 
 	matches(edge) {
@@ -81,20 +93,47 @@ export class List {
 	}
 
 	values() {
-		if (find("list").hidden) return;
+		if (find("list").hidden) {
+			this.asked = "";
+			return;
+		}
+		this.due = true;
+		this.write([]);
+	}
+
+	reorder() {
+		this.due = false;
 		const { sort } = COLUMNS[this.by], sign = this.down ? -1 : 1;
 		const edges = this.mesh.visibleEdges().filter((e) => this.matches(e)).map((e) => [sort(e, this.mesh), e]);
 		edges.sort(([a, x], [b, y]) => sign * (a < b ? -1 : a > b ? 1 : 0) || x.id - y.id);
 		const order = edges.slice(0, this.shown).map(([, edge]) => edge);
 		text(this.count, `${edges.length} edges of the traffic graph${edges.length > order.length ? `, ${order.length} of them shown` : ""}`);
 		this.more.hidden = edges.length <= order.length;
-		// Where the focus is, nothing is moved away from under it.
-		if (!this.body.contains(document.activeElement) || this.order.length !== order.length) this.order = order;
+		const asked = [this.mesh.age, this.mesh.idle, this.by, this.down, this.shown, this.filter.ns, this.filter.words].join("\n"), anew = asked !== this.asked;
+		this.asked = asked;
+		this.take(order, anew);
+		const missing = range(this.body.childElementCount, this.order.length), all = anew ? range(0, this.order.length) : this.others();
+		this.write([...range(...this.inSight()), ...missing, ...all]);
+	}
+
+	// Where the focus is rows are only added, below, unless another order is asked for, or all edges are new.
+	take(order, anew) {
+		const held = this.body.contains(document.activeElement);
+		if (held && anew) this.scroll.focus({ preventScroll: true });
+		this.order = held && !anew ? [...new Set([...this.order, ...order])].slice(0, Math.max(this.shown, this.order.length)) : order;
 		while (this.body.childElementCount > this.order.length) this.body.lastElementChild.remove();
-		const [from, to] = this.inSight(), missing = this.body.childElementCount;
-		const others = Array.from({ length: Math.min(STEP, this.order.length) }, (_, i) => (this.other + i) % this.order.length);
-		this.other = (this.other + STEP) % (this.order.length || 1);
-		this.write(new Set([...range(from, to), ...range(missing, this.order.length), ...others]));
+	}
+
+	// The order is what it is at present, whatever was still to be moved.
+	hold() {
+		this.order = [...this.body.children].map((row) => this.edges.get(row));
+	}
+
+	// Some places, others each time.
+	others() {
+		const { length } = this.order, from = this.other;
+		this.other = (from + STEP) % (length || 1);
+		return Array.from({ length: Math.min(STEP, length) }, (_, i) => (from + i) % length);
 	}
 
 	// The first of the rows that are seen, or nearly so, and the one after the last.
@@ -103,24 +142,36 @@ export class List {
 		return [Math.max(0, Math.floor(scrollTop / each) - 3), Math.min(this.body.childElementCount, Math.ceil((scrollTop + clientHeight) / each) + 1)];
 	}
 
-	// Rows, some in each frame.
-	write(rows) {
-		cancelAnimationFrame(this.frame);
-		const [now, later] = [[...rows].slice(0, STEP), [...rows].slice(STEP)];
-		now.forEach((i) => i < this.order.length && this.put(i));
-		if (later.length) this.frame = requestAnimationFrame(() => this.write(later));
+	// Rows, some in each frame: these before what is left of earlier ones. None in a frame that orders them.
+	write(places) {
+		this.left = new Set([...places, ...this.left]);
+		this.frame ||= requestAnimationFrame(() => this.turn());
+	}
+
+	turn() {
+		this.frame = 0;
+		if (this.due) return this.reorder();
+		for (const i of [...this.left].slice(0, STEP)) {
+			this.left.delete(i);
+			if (i < this.order.length) this.put(i);
+		}
+		if (this.left.size) this.write([]);
 	}
 
 	put(i) {
-		const edge = this.order[i], { body } = this, { row, cells } = this.row(edge), there = body.children[i];
-		COLUMNS.forEach((column, k) => text(cells[k], column.of(edge, this.mesh)));
-		if (row.className !== this.mesh.health(edge)) row.className = this.mesh.health(edge);
+		const { body } = this, row = this.fill(this.order[i]), there = body.children[i];
 		if (there === row) return;
-		if (!there) return body.append(row);
+		if (!there) return this.add(i);
 		if (!row.parentNode) return there.replaceWith(row);
 		// They change places.
 		const next = row.nextSibling === there ? row : row.nextSibling;
 		there.replaceWith(row);
 		body.insertBefore(there, next);
+	}
+
+	// One row more, below: the one that belongs at a place, or if that is elsewhere in the table one that is not in it.
+	add(i) {
+		this.body.append(this.fill([this.order[i], ...this.order].find((edge) => !this.row(edge).row.parentNode)));
+		if (this.body.children[i] !== this.row(this.order[i]).row) this.left.add(i);
 	}
 }

@@ -98,7 +98,6 @@ export class Mesh extends EventTarget {
 	}
 
 	takeTraffic(data) {
-		const shown = this.visibleKey();
 		if (data.full) {
 			this.age++;
 			this.forget();
@@ -111,7 +110,9 @@ export class Mesh extends EventTarget {
 		this.turn++;
 		for (const edge of this.edges.values()) edge.past[this.turn % HISTORY] = edge.rate || edge.in + edge.out;
 		this.setState("ok", "live");
-		if (data.full || this.nodes.size + this.edges.size !== before || this.visibleKey() !== shown) this.dispatchEvent(new Event("shape"));
+		const visible = this.visibleKey(), other = data.full || this.nodes.size + this.edges.size !== before || this.visible !== visible;
+		this.visible = visible;
+		if (other) this.dispatchEvent(new Event("shape"));
 		this.dispatchEvent(new Event("values"));
 	}
 
@@ -240,6 +241,14 @@ export class Mesh extends EventTarget {
 	historyOf(edges) {
 		const turns = Math.min(HISTORY, this.turn + 1), all = edges.flatMap((e) => e.members || [e]);
 		return Array.from({ length: turns }, (_, i) => all.reduce((sum, e) => sum + e.past[(this.turn - turns + 1 + i) % HISTORY], 0));
+	}
+
+	// The node or edge itself, or after ids have begun anew the one that has taken its place, if there is one.
+	now(thing) {
+		if (thing.key) return this.nodes.get(thing.key) || thing;
+		if (thing.members || this.edges.get(thing.id) === thing) return thing;
+		const same = (e) => e.from.key === thing.from.key && e.to.key === thing.to.key && e.cluster === thing.cluster && e.protocol === thing.protocol;
+		return [...this.edges.values()].find(same) || thing;
 	}
 
 	visibleEdges() {

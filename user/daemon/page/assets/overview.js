@@ -35,9 +35,9 @@ function serviceOf(node) {
 	return node;
 }
 
-// {nodes, edges, whole}: `whole` if each is drawn by itself.
+// {nodes, edges, bundles, whole}: `whole` if each is drawn by itself, else all bundles there are, for their refresh().
 export function overview(nodes, edges) {
-	if (nodes.size <= MOST) return { nodes, edges, whole: true };
+	if (nodes.size <= MOST) return { nodes, edges, bundles: [], whole: true };
 	const namespaces = new Map(), bundles = new Map();
 	for (const node of nodes) {
 		if (!namespaces.has(node.ns))
@@ -49,12 +49,11 @@ export function overview(nodes, edges) {
 	for (const edge of edges) {
 		const from = end(edge.from), to = end(edge.to), key = `${from.key} ${to.key}`;
 		if (from === to) continue;
-		if (!bundles.has(key)) bundles.set(key, new Bundle(`b${bundles.size}`, from, to));
+		if (!bundles.has(key)) bundles.set(key, new Bundle(key, from, to));
 		bundles.get(key).members.push(edge);
 		if (edge.protocol !== "tcp") bundles.get(key).protocol = "http";
 	}
 	const list = [...bundles.values()];
-	list.forEach((bundle) => bundle.refresh());
 	for (const bundle of list)
 		if (bundle.to.kind === "namespace") {
 			bundle.to.in.add(bundle);
@@ -65,9 +64,11 @@ export function overview(nodes, edges) {
 	for (const edge of edges) {
 		const to = end(edge.to);
 		if (to.kind !== "namespace" || end(edge.from) !== to) continue;
-		if (!inside.has(to)) inside.set(to, new Bundle(`i${inside.size}`, to, to));
+		if (!inside.has(to)) inside.set(to, new Bundle(`${to.key} ${to.key}`, to, to));
 		inside.get(to).members.push(edge);
 	}
 	for (const [to, bundle] of inside) to.in.add(bundle);
-	return { nodes: shown, edges: list, whole: false };
+	const all = [...list, ...inside.values()];
+	all.forEach((bundle) => bundle.refresh());
+	return { nodes: shown, edges: list, bundles: all, whole: false };
 }
