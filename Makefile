@@ -349,7 +349,7 @@ installed: installable
 
 unit: $(UNIT)
 	$(say) UNIT
-	$(Q)$(if $(UNIT),$(UNIT) --timeout 120 -j2 $(if $(filter 1,$(V)),--verbose))
+	$(Q)$(if $(UNIT),$(UNIT) --timeout 120 -j$$((3 * $$(nproc))) $(if $(filter 1,$(V)),--verbose))
 
 TIDY_SRC := $(LIB_SRC) $(DAEMON_SRC) $(CLI_SRC) $(PROXY_SRC)
 TIDIED := $(TIDY_SRC:%.c=$(OUT)/tidy/%.ok)
