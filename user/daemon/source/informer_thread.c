@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
-#include <time.h>
 
 #include "daemon/source/informer_priv.h"
 #include "lib/base/clock.h"
 
-enum { POLL_MAX_MS = 60000, QUIET_MS = 5, GATHER_NS = 2000000 };
+enum { POLL_MAX_MS = 60000 };
 
 int informer_transfer_start(struct informer *i, struct informer_transfer *t,
 			    void (*over)(struct informer_transfer *t, CURLcode code))
@@ -45,19 +44,6 @@ static int timeout(const struct informer *i)
 	return at > now ? (int)(at - now) : 0;
 }
 
-/* An event after a quiet time comes in several segments, and each turn looks at all transfers: so a
- * moment is left for the rest of it. A listing, which does not pause, is not held up. */
-static void await(struct informer *i)
-{
-	const struct timespec moment = { .tv_nsec = GATHER_NS };
-	uint64_t began = clock_ms();
-	int ready = 0;
-
-	curl_multi_poll(i->multi, NULL, 0, timeout(i), &ready);
-	if (ready && clock_ms() - began >= QUIET_MS)
-		nanosleep(&moment, NULL);
-}
-
 void *informer_thread(void *informer)
 {
 	struct informer *i = informer;
@@ -72,7 +58,7 @@ void *informer_thread(void *informer)
 		finish_transfers(i);
 		informer_past_check(i);
 		informer_flush(i);
-		await(i);
+		curl_multi_poll(i->multi, NULL, 0, timeout(i), NULL);
 	}
 	return NULL;
 }
