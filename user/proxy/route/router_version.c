@@ -104,7 +104,7 @@ static int config_of_patch(void *bytes, size_t size, struct config **out)
 int config_read_patch(int fd, struct config **out)
 {
 	_cleanup_free_ void *bytes = NULL;
-	size_t size;
+	size_t size = 0;
 	int r = file_size(fd, &size);
 
 	if (r)
