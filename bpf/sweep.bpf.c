@@ -210,7 +210,7 @@ static __always_inline int ended_by_reset(const struct tuple *key, struct conn *
 enum sweep_verdict {
 	SWEEP_LIVE = 0,
 	SWEEP_REAP,  /* it has ended, and its entries go */
-	SWEEP_RESET, /* by a RST of its own ends */
+	SWEEP_RESET, /* by a RST of one of its ends */
 	SWEEP_LEFT,  /* its endpoint's pod is gone: the client learns it with its next packet */
 	SWEEP_LEFT_OPENING, /* and one that still connects, at once */
 	SWEEP_GONE,	    /* its client's pod is */

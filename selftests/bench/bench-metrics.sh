@@ -28,17 +28,10 @@ SCRAPED_ROWS=100
 declare -A VIP=([requests]=10 [connections]=11) RATE # of each kind of load
 
 node_with_services() {
-	local pod log
 	node_up
 	hosts
 	pod_add client 1
-	pod_add one 2 app=echo,version=v1
-	pod_add two 3 app=echo,version=v2
-	for pod in one two; do
-		log=$(mktemp "$TMP/serve.XXXXXX")
-		start_in $pod taskset -c "$LOAD_CPU" "$APPS/http-echo" 8080 $pod >"$log"
-		wait_until 5 grep -q listening "$log"
-	done
+	http_endpoints "$LOAD_CPU"
 	same_tcp
 }
 

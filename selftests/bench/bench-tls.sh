@@ -44,16 +44,10 @@ certificates() {
 }
 
 node_with_endpoints() {
-	local pod log where
+	local where
 	PODS=()
 	node_up
-	pod_add one 2 app=echo,version=v1
-	pod_add two 3 app=echo,version=v2
-	for pod in one two; do
-		log=$(mktemp "$TMP/serve.XXXXXX")
-		start_in $pod taskset -c "$LOAD_CPU" "$APPS/http-echo" 8080 $pod >"$log"
-		wait_until 5 grep -q listening "$log"
-	done
+	http_endpoints "$LOAD_CPU"
 	for where in node world one two; do
 		in_ns "$where" sysctl -qw net.ipv4.tcp_congestion_control=reno
 	done

@@ -30,6 +30,18 @@ same_tcp() {
 	done
 }
 
+# http_endpoints CORE: pods `one` and `two`, with versions v1 and v2 of the app `echo` at port 8080, on that core
+http_endpoints() {
+	local pod log
+	pod_add one 2 app=echo,version=v1
+	pod_add two 3 app=echo,version=v2
+	for pod in one two; do
+		log=$(mktemp "$TMP/serve.XXXXXX")
+		start_in $pod taskset -c "$1" "$APPS/http-echo" 8080 $pod >"$log"
+		wait_until 5 grep -q listening "$log"
+	done
+}
+
 # machine [VERSION...]: what was measured on, and with
 machine() {
 	local version

@@ -78,11 +78,11 @@ enum hs_table {
 	HS_TABLES,
 };
 
-/* `count` rows from byte `at` on, which is a multiple of 8. */
 /* Rows are compared as bytes, and are read by another process: none has bytes that no field has. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
 
+/* `count` rows from byte `at` on, which is a multiple of 8. */
 struct hs_extent {
 	__u32 at, count;
 };
