@@ -213,7 +213,7 @@ static bool add(char *text)
 int main(int argc, char **argv)
 {
 	static const char *fields[32];
-	const struct informer_sink sink = { events, synced, status, NULL };
+	const struct informer_sink sink = { .events = events, .synced = synced, .status = status };
 	_cleanup_(kube_config_freep) struct kube_config *config = NULL;
 	struct event input = { .fd = 0, .ready = commands };
 	char error[KUBE_ERROR_MAX];

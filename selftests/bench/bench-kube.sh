@@ -28,8 +28,8 @@ load() { in_ns node "$ROOT/selftests/bench/kube-load.py" "$KUBE_DIR" "$API_PORT"
 
 # ---- what is read ----
 
-# cpu_ms PID: what its threads have run
-cpu_ms() { cat "/proc/$1/task"/*/schedstat | awk '{ ns += $1 } END { printf "%.1f\n", ns / 1e6 }'; }
+# cpu_ms PID: what its threads have run; one may end meanwhile
+cpu_ms() { { cat "/proc/$1/task"/*/schedstat 2>/dev/null || true; } | awk '{ ns += $1 } END { printf "%.1f\n", ns / 1e6 }'; }
 memory_kib() { awk -v what="$1:" '$1 == what { print $2 }' "/proc/$2/status"; }
 mib() { awk -v n="$1" 'BEGIN { printf "%.1f", n / 1024 }'; }
 calc() { awk "BEGIN { printf \"$1\", $2 }"; }

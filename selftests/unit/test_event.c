@@ -73,3 +73,23 @@ Test(event, a_timer_fires_once_and_not_when_it_is_stopped_or_put_off)
 	event_timer_close(&t);
 	event_timer_close(&stopped);
 }
+
+Test(event, a_timer_that_is_set_is_not_put_off_by_what_sets_it_sooner)
+{
+	struct event_timer t = { 0 };
+	uint64_t begun = clock_ms();
+	int count = 0;
+
+	one.fd = two.fd = -1;
+	cr_assert_eq(event_timer_open(loop, &t, fired, &count), 0);
+	event_timer_set_sooner(&t, 60000);
+	event_timer_set_sooner(&t, 50);
+	event_timer_set_sooner(&t, 60000);
+	cr_assert_eq(event_loop_turn(loop, 10000), 0);
+	cr_expect_eq(count, 1);
+	cr_expect_geq(clock_ms(), begun + 49);
+	event_timer_set_sooner(&t, 0); /* It has fired: any time is sooner. */
+	cr_assert_eq(event_loop_turn(loop, 10000), 0);
+	cr_expect_eq(count, 2);
+	event_timer_close(&t);
+}

@@ -204,9 +204,19 @@ static void teardown(void)
 
 TestSuite(kube_source, .init = setup, .fini = teardown, .timeout = 60);
 
+/* The informer has gathered what it was told of. */
+static void told(void)
+{
+	const struct informer_sink sink = kube_source_sink(t.source);
+
+	sink.told(sink.arg);
+}
+
 /* Until nothing happens for so long. */
 static void run(int quiet_ms)
 {
+	if (t.source)
+		told();
 	while (!event_loop_wait(t.loop, quiet_ms)) {
 		struct event_loop *l = t.loop;
 		unsigned before = t.changes;
@@ -408,6 +418,17 @@ Test(kube_source, what_comes_within_50_ms_is_one_generation)
 	run(200);
 	cr_expect_eq(t.generations, 2);
 	cr_expect_eq(t.known.count, 23);
+}
+
+Test(kube_source, no_two_changes_begin_within_50_ms)
+{
+	begin();
+	for (int port = 81; port < 91; port++) {
+		tell_service("a", "10.96.0.1", port);
+		told();
+	}
+	run(200);
+	cr_expect_eq(t.generations, 3);
 }
 
 Test(kube_source, the_last_of_several_versions_counts)

@@ -8,7 +8,6 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 
 #include "lib/base/cleanup.h"
 #include "daemon/bpf/map_batch.h"
@@ -30,14 +29,14 @@ enum {
 
 void sweep_init(struct sweep *s)
 {
-	*s = (struct sweep){ .timer.fd = -1, .raw4 = -1, .raw6 = -1 };
+	*s = (struct sweep){ .raw4 = -1, .raw6 = -1 };
 }
 
 void sweep_free(struct sweep *s)
 {
 	ring_buffer__free(s->events);
 	free(s->ends.items);
-	event_close(&s->timer);
+	event_timer_close(&s->timer);
 	closep(&s->raw4);
 	closep(&s->raw6);
 }
@@ -88,27 +87,17 @@ unsigned sweep_wait_ms(unsigned period_ms, unsigned took_ms)
 	return rest > period_ms ? rest : period_ms;
 }
 
-/* Never later than it is set already: frequent calls must not put it off without end. */
-static int arm(struct sweep *s)
+static void arm(struct sweep *s)
 {
-	unsigned ms = sweep_wait_ms(s->period_ms, s->took_ms);
-	struct itimerspec t = { .it_value = { ms / 1000, ms % 1000 * 1000000L } }, is;
-
-	if (timerfd_gettime(s->timer.fd, &is))
-		return log_err(-errno, "read the sweep's timer");
-	if ((is.it_value.tv_sec || is.it_value.tv_nsec) &&
-	    is.it_value.tv_sec * 1000 + is.it_value.tv_nsec / 1000000 < ms)
-		return 0;
-	return timerfd_settime(s->timer.fd, 0, &t, NULL) ? log_err(-errno, "set the sweep's timer")
-							 : 0;
+	event_timer_set_sooner(&s->timer, sweep_wait_ms(s->period_ms, s->took_ms));
 }
 
-int sweep_set_period(struct sweep *s, unsigned min_timeout_ms)
+void sweep_set_period(struct sweep *s, unsigned min_timeout_ms)
 {
 	unsigned ms = min_timeout_ms ? min_timeout_ms / 4 : PERIOD_MAX_MS;
 
 	s->period_ms = ms < PERIOD_MIN_MS ? PERIOD_MIN_MS : ms > PERIOD_MAX_MS ? PERIOD_MAX_MS : ms;
-	return arm(s);
+	arm(s);
 }
 
 static int run_once(struct kernel *k, bool check_gone)
@@ -145,21 +134,14 @@ int sweep_run(struct kernel *k)
 	return run(k, false);
 }
 
-static void on_timer(void *arg, uint32_t events)
+static void due(void *arg)
 {
 	struct kernel *k = arg;
-	uint64_t ticks;
 
-	(void)events;
-	if (read(k->sweep.timer.fd, &ticks, sizeof(ticks)) < 0) {
-		if (errno != EAGAIN)
-			log_err(-errno, "read the sweep's timer");
-		return;
-	}
 	(void)sweep_run(k);
 	tcp_rows_keep(k);
 	traffic_keep(k);
-	(void)arm(&k->sweep);
+	arm(&k->sweep);
 	publish_tidy(&k->published, &k->loader);
 }
 
@@ -194,11 +176,7 @@ int sweep_open(struct kernel *k)
 	struct sweep *s = &k->sweep;
 	int r;
 
-	s->timer =
-		(struct event){ .fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC),
-				.ready = on_timer,
-				.arg = k };
-	r = s->timer.fd < 0 ? -errno : event_watch(k->loop, &s->timer, EPOLLIN);
+	r = event_timer_open(k->loop, &s->timer, due, k);
 	if (r)
 		return log_err(r, "make the sweep's timer");
 	s->raw4 = open_raw(AF_INET);
@@ -208,5 +186,6 @@ int sweep_open(struct kernel *k)
 	s->events = ring_buffer__new(k->loader.map[MAP_EVENTS], take_event, s, NULL);
 	if (!s->events)
 		return log_err(-errno, "read the map events");
-	return sweep_set_period(s, 0);
+	sweep_set_period(s, 0);
+	return 0;
 }

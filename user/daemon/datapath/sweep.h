@@ -17,7 +17,7 @@ struct ring_buffer;
 
 /* Descriptors start at -1: sweep_init(). */
 struct sweep {
-	struct event timer;
+	struct event_timer timer;
 	unsigned period_ms;    /* sweep_set_period() */
 	unsigned took_ms;      /* by the last run, rounded up */
 	uint64_t runs, ran_ns; /* since the start: how many, and how long all of them took */
@@ -30,11 +30,11 @@ struct sweep {
 void sweep_init(struct sweep *s);
 int sweep_open(struct kernel *k);
 void sweep_free(struct sweep *s);
-/* Often enough for the shortest timeout in use: a quarter of it, within 50 ms and 1 s, and never
- * more than a tenth of the time. 0: none is in use. */
 /* When the next run is due after one that took so long. Pure. */
 unsigned sweep_wait_ms(unsigned period_ms, unsigned took_ms);
-int sweep_set_period(struct sweep *s, unsigned min_timeout_ms);
+/* Often enough for the shortest timeout in use: a quarter of it, within 50 ms and 1 s, and never
+ * more than a tenth of the time. 0: none is in use. */
+void sweep_set_period(struct sweep *s, unsigned min_timeout_ms);
 int sweep_run(struct kernel *k);
 /* Ends the connections of these addresses, and of interfaces that have gone. */
 int sweep_gone(struct kernel *k, const struct addr_list *gone);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 
 enum { BATCH = 64 };
 
@@ -106,8 +107,10 @@ static void timer_ready(void *arg, uint32_t events)
 	uint64_t ticks;
 
 	(void)events;
-	if (read(t->event.fd, &ticks, sizeof(ticks)) == sizeof(ticks)) /* or it was set anew */
-		t->fired(t->arg);
+	if (read(t->event.fd, &ticks, sizeof(ticks)) != sizeof(ticks)) /* It was set anew. */
+		return;
+	t->due_ms = 0;
+	t->fired(t->arg);
 }
 
 int event_timer_open(struct event_loop *l, struct event_timer *t, void (*fired)(void *arg),
@@ -127,21 +130,27 @@ int event_timer_open(struct event_loop *l, struct event_timer *t, void (*fired)(
 	return r;
 }
 
-static void set(struct event_timer *t, struct timespec in)
-{
-	const struct itimerspec at = { .it_value = in };
-
-	timerfd_settime(t->event.fd, 0, &at, NULL); /* which can't fail for a time that is one */
-}
-
 void event_timer_set(struct event_timer *t, unsigned ms)
 {
-	set(t, (struct timespec){ ms / 1000, ms ? ms % 1000 * 1000000L : 1 });
+	const struct itimerspec at = { .it_value = { ms / 1000, ms ? ms % 1000 * 1000000L : 1 } };
+
+	timerfd_settime(t->event.fd, 0, &at, NULL); /* which can't fail for a time that is one */
+	t->due_ms = clock_ms() + ms;
+}
+
+void event_timer_set_sooner(struct event_timer *t, unsigned ms)
+{
+	if (!t->due_ms || clock_ms() + ms < t->due_ms)
+		event_timer_set(t, ms);
 }
 
 void event_timer_stop(struct event_timer *t)
 {
-	set(t, (struct timespec){ 0 });
+	const struct itimerspec never = { 0 };
+
+	if (t->due_ms)
+		timerfd_settime(t->event.fd, 0, &never, NULL);
+	t->due_ms = 0;
 }
 
 void event_timer_close(struct event_timer *t)

@@ -22,6 +22,7 @@ struct event {
 /* A one-shot timer. Zero-initialise. */
 struct event_timer {
 	struct event event;
+	uint64_t due_ms; /* clock_ms(); 0: it is not set */
 	void (*fired)(void *arg);
 	void *arg;
 };
@@ -52,6 +53,9 @@ int event_timer_open(struct event_loop *l, struct event_timer *t, void (*fired)(
 		     void *arg);
 /* In so many milliseconds, in place of what was set before. */
 void event_timer_set(struct event_timer *t, unsigned ms);
+/* The same, unless it is set for a sooner time already: calls that are frequent do not put it off
+ * without end. */
+void event_timer_set_sooner(struct event_timer *t, unsigned ms);
 void event_timer_stop(struct event_timer *t);
 /* Harmless for one that was not opened. */
 void event_timer_close(struct event_timer *t);

@@ -95,14 +95,11 @@ static bool tree_same(const struct node *a, const struct node *b)
 	return !x && !y;
 }
 
-bool object_same(const struct object *a, const struct object *b)
+static bool trees_same(const struct object *a, const struct object *b)
 {
 	struct object_tree x, y;
 	bool same;
 
-	if (a->text && b->text && a->text_size == b->text_size &&
-	    !memcmp(a->text, b->text, a->text_size))
-		return true;
 	if (object_tree_open(a, &x))
 		return false;
 	if (object_tree_open(b, &y)) {
@@ -113,6 +110,59 @@ bool object_same(const struct object *a, const struct object *b)
 	object_tree_close(&x);
 	object_tree_close(&y);
 	return same;
+}
+
+/* FNV-1a, 64 bits. */
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
+{
+	const unsigned char *at = bytes;
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ at[i]) * 0x100000001b3;
+	return hash;
+}
+
+/* Of nodes that node_same() finds the same it is the same. */
+static uint64_t hash_node(uint64_t hash, const struct node *n)
+{
+	n = node_target(n);
+	hash = hash_bytes(hash, &n->type, sizeof(n->type));
+	hash = hash_bytes(hash, &n->count, sizeof(n->count));
+	if (n->type == NODE_SCALAR)
+		return hash_bytes(hash, n->text, n->count);
+	for (const struct node *x = n->count ? n->child : NULL; x; x = x->next)
+		hash = hash_node(hash, x);
+	return hash;
+}
+
+static uint64_t hash_tree(const struct node *root)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (const struct node *x = node_target(root)->child; x; x = x->next->next)
+		if (!node_text(x) || strcmp(node_text(x), "metadata") != 0)
+			hash = hash_node(hash_node(hash, x), x->next);
+	return hash | 1;
+}
+
+/* 0 without memory. */
+static uint64_t content_of(struct object *o)
+{
+	struct object_tree t;
+
+	if (o->content || object_tree_open(o, &t))
+		return o->content;
+	o->content = hash_tree(t.root);
+	object_tree_close(&t);
+	return o->content;
+}
+
+bool object_same(struct object *a, struct object *b)
+{
+	if (a->text && b->text && a->text_size == b->text_size &&
+	    !memcmp(a->text, b->text, a->text_size))
+		return true;
+	return content_of(a) && content_of(a) == content_of(b) && trees_same(a, b);
 }
 
 /* Rules are told to the user by file and line: an object that has moved is taken over quietly. */

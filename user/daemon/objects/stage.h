@@ -62,7 +62,8 @@ void stage_keep(struct stage *st);
  * on what is zeroed, and once more. */
 void stage_drop(struct stage *st);
 
-/* Whether two objects say the same, wherever they were written. */
-bool object_same(const struct object *a, const struct object *b);
+/* Whether two objects of one id say the same, wherever they were written. Without memory they do
+ * not. */
+bool object_same(struct object *a, struct object *b);
 
 #endif

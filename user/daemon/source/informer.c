@@ -99,6 +99,8 @@ static void ready(void *arg, uint32_t events)
 		informer_message_free(m);
 		m = next;
 	}
+	if (i->sink.told)
+		i->sink.told(i->sink.arg);
 }
 
 const struct informer_status *informer_status(struct informer *i, unsigned resource)
@@ -139,8 +141,7 @@ static int open_server(struct informer *i, const struct kube_config *config)
 		return -ENOMEM;
 	if (curl_load())
 		return -EIO;
-	i->multi = curl_multi_init();
-	return i->multi ? 0 : -ENOMEM;
+	return informer_thread_open(i);
 }
 
 static int open_all(struct informer *i, const struct kube_config *config,
@@ -164,6 +165,7 @@ int informer_open(const struct kube_config *config, const struct informer_resour
 		return -ENOMEM;
 	pthread_mutex_init(&i->lock, NULL);
 	i->sink = *sink;
+	i->epoll = i->wake = -1;
 	r = open_all(i, config, resources, count);
 	i->loop = loop;
 	if (r)
@@ -209,7 +211,7 @@ static void stop(struct informer *i)
 		return;
 	atomic_store(&i->stop, true);
 	informer_queue_stop(&i->queue);
-	curl_multi_wakeup(i->multi);
+	informer_wake(i);
 	pthread_join(i->thread, NULL);
 }
 
@@ -224,8 +226,7 @@ void informer_close(struct informer *i)
 	for (size_t k = 0; k < i->count; k++)
 		informer_watch_close(&i->watches[k]);
 	free(i->watches);
-	if (i->multi)
-		curl_multi_cleanup(i->multi);
+	informer_thread_close(i);
 	informer_message_free(i->batch);
 	informer_queue_close(&i->queue);
 	kube_credentials_free(i->credentials);

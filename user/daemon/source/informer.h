@@ -51,7 +51,11 @@ struct informer_sink {
 	void (*synced)(void *arg);
 	/* The status of a resource has another phase or error. */
 	void (*status)(void *arg, unsigned resource, const struct informer_status *status);
+	/* All that had come by now has been told. NULL: that is of no interest. */
+	void (*told)(void *arg);
 	void *arg;
+	/* Once all is synced, so long an event waits for others to be told with. 0: not at all. */
+	unsigned gather_ms;
 };
 
 /* Copies the configuration; borrows the rest. 0 or -errno. */

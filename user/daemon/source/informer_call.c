@@ -69,7 +69,7 @@ int informer_request(struct informer *i, const char *method, const char *path, c
 		last = &(*last)->next;
 	*last = c;
 	pthread_mutex_unlock(&i->lock);
-	curl_multi_wakeup(i->multi);
+	informer_wake(i);
 	return 0;
 }
 

@@ -78,6 +78,8 @@ struct informer {
 	struct informer_discovery discovery;
 	struct informer_past past;
 	CURLM *multi;
+	uint64_t due_ms; /* when libcurl wants to be called; UINT64_MAX: for no time */
+	int epoll;
 	struct informer_message *batch; /* of events that have not been put into the queue */
 	struct informer_call *calls;	/* under way */
 	bool list_told, synced;
@@ -86,10 +88,11 @@ struct informer {
 	struct informer_queue queue;
 	pthread_mutex_t lock;
 	struct informer_call *asked; /* not begun */
+	int wake;		     /* an eventfd: the thread is to look at these */
 	atomic_bool stop;
 
 	/* Of the loop. */
-	struct informer_sink sink;
+	struct informer_sink sink; /* gather_ms: of both */
 	struct event_loop *loop;
 	struct event event;
 	pthread_t thread;
@@ -98,7 +101,13 @@ struct informer {
 
 /* ---- informer_thread.c ---- */
 
+/* 0 or -errno; to be closed also then. */
+int informer_thread_open(struct informer *i);
+/* Once no transfer is under way. */
+void informer_thread_close(struct informer *i);
 void *informer_thread(void *informer);
+/* In the thread of the loop. */
+void informer_wake(struct informer *i);
 /* Puts a transfer that has been opened among those that libcurl works on. */
 int informer_transfer_start(struct informer *i, struct informer_transfer *t,
 			    void (*over)(struct informer_transfer *t, CURLcode code));

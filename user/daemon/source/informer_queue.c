@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "daemon/source/informer_queue.h"
+#include "lib/base/clock.h"
 
 enum { SIZE_MAX_QUEUED = 4 << 20 };
 
@@ -28,7 +29,10 @@ void informer_message_free(struct informer_message *m)
 
 int informer_queue_open(struct informer_queue *q)
 {
-	*q = (struct informer_queue){ .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	*q = (struct informer_queue){
+		.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
+		.due_ms = UINT64_MAX,
+	};
 	if (q->fd < 0)
 		return -errno;
 	q->last = &q->first;
@@ -62,12 +66,27 @@ static size_t weight(const struct informer_message *m)
 	return sizeof(*m) + m->bytes.size;
 }
 
-void informer_queue_put(struct informer_queue *q, struct informer_message *m)
+static bool is_full(const struct informer_queue *q)
 {
-	uint64_t one = 1;
+	return q->size > SIZE_MAX_QUEUED;
+}
 
+/* Never later than it is set already. */
+static void set_due(struct informer_queue *q, unsigned ms)
+{
+	const struct itimerspec in = { .it_value = { ms / 1000, ms ? ms % 1000 * 1000000L : 1 } };
+	uint64_t at = clock_ms() + ms;
+
+	if (q->due_ms <= at)
+		return;
+	q->due_ms = at;
+	timerfd_settime(q->fd, 0, &in, NULL); /* which can't fail for a time that is one */
+}
+
+void informer_queue_put(struct informer_queue *q, struct informer_message *m, unsigned ms)
+{
 	pthread_mutex_lock(&q->lock);
-	while (q->size > SIZE_MAX_QUEUED && !q->stopped)
+	while (is_full(q) && !q->stopped)
 		pthread_cond_wait(&q->taken, &q->lock);
 	if (q->stopped) {
 		informer_message_free(m);
@@ -75,9 +94,7 @@ void informer_queue_put(struct informer_queue *q, struct informer_message *m)
 		q->size += weight(m);
 		*q->last = m;
 		q->last = &m->next;
-		/* It is full only after 2^64 of them. */
-		if (write(q->fd, &one, sizeof(one)) < 0)
-			q->stopped = errno != EAGAIN;
+		set_due(q, is_full(q) ? 0 : ms);
 	}
 	pthread_mutex_unlock(&q->lock);
 }
@@ -85,11 +102,12 @@ void informer_queue_put(struct informer_queue *q, struct informer_message *m)
 struct informer_message *informer_queue_take(struct informer_queue *q)
 {
 	struct informer_message *m;
-	uint64_t count;
+	uint64_t ticks;
 
 	pthread_mutex_lock(&q->lock);
-	if (read(q->fd, &count, sizeof(count)) < 0)
-		count = 0;
+	if (read(q->fd, &ticks, sizeof(ticks)) < 0)
+		ticks = 0; /* It was set anew. */
+	q->due_ms = UINT64_MAX;
 	m = q->first;
 	q->first = NULL;
 	q->last = &q->first;

@@ -46,7 +46,9 @@ struct informer_queue {
 	struct informer_message *first, **last;
 	size_t size;
 	bool stopped;
-	int fd; /* an eventfd: readable while there is something */
+	uint64_t due_ms; /* when the first is to be taken, by clock_ms(); UINT64_MAX: there is none
+			  */
+	int fd;		 /* a timerfd: readable from then on */
 };
 
 /* NULL without memory. */
@@ -56,8 +58,9 @@ void informer_message_free(struct informer_message *m); /* accepts NULL */
 /* 0 or -errno. */
 int informer_queue_open(struct informer_queue *q);
 void informer_queue_close(struct informer_queue *q);
-/* Takes the message over; waits until there is room for it. One that has been stopped drops it. */
-void informer_queue_put(struct informer_queue *q, struct informer_message *m);
+/* Takes the message over, which can wait so long to be taken with others; waits until there is room
+ * for it. One that has been stopped drops it. */
+void informer_queue_put(struct informer_queue *q, struct informer_message *m, unsigned ms);
 /* All that there is, for the caller to free, or NULL. */
 struct informer_message *informer_queue_take(struct informer_queue *q);
 /* Whoever waits does not wait any longer, and nothing is taken in any more. */

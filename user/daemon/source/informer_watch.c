@@ -25,9 +25,10 @@ static void show_counts(struct informer_watch *w)
 
 void informer_put(struct informer *i, struct informer_message *m)
 {
+	bool gathers = m->kind == MESSAGE_EVENTS && i->synced;
 	uint64_t before = clock_ms(), waited;
 
-	informer_queue_put(&i->queue, m);
+	informer_queue_put(&i->queue, m, gathers ? i->sink.gather_ms : 0);
 	waited = clock_ms() - before;
 	for (size_t k = 0; k < i->count; k++)
 		reflector_paused(&i->watches[k].reflector, waited);

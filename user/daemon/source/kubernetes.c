@@ -10,6 +10,7 @@
 
 #include "daemon/source/kubernetes_priv.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 #include "lib/base/heap.h"
 #include "lib/base/log.h"
 
@@ -103,13 +104,13 @@ static void done(void *arg, int r, struct change_report *report)
 	s->late = false;
 }
 
-static void begin(void *arg)
+void kube_source_begin(struct kube_source *s)
 {
-	struct kube_source *s = arg;
 	struct kube_change *c;
 	int r;
 
 	s->scheduled = false;
+	s->begun_ms = clock_ms();
 	if (s->on_its_way) {
 		s->late = true;
 		return;
@@ -125,6 +126,11 @@ static void begin(void *arg)
 		return;
 	s->on_its_way = c;
 	s->options.submit(s->options.arg, kube_change_base(c), done, s);
+}
+
+static void begin(void *arg)
+{
+	kube_source_begin(arg);
 }
 
 /* ---- asking ---- */

@@ -127,6 +127,7 @@ struct kube_source {
 	struct event_timer restart; /* asks anew: it is another cluster */
 	bool restarts;		    /* until then what is told does not count */
 	bool scheduled;		    /* the window's timer is set */
+	uint64_t begun_ms;	    /* the last one */
 	bool late;		    /* a window has ended while a change was on its way */
 	bool retry;		    /* what is left out is to be tried again */
 	int64_t cached; /* when the cache was true, in Unix seconds; 0: there was none */
@@ -154,7 +155,8 @@ struct kube_source {
 /* ---- its changes are made in kubernetes.c ---- */
 
 enum {
-	KUBE_WINDOW_MS = 50,  /* so long what comes after the first event goes with it */
+	KUBE_WINDOW_MS = 50,  /* so long what comes after the first event goes with it; no two
+				 changes begin sooner after each other */
 	KUBE_HOLD_MS = 10000, /* with a cache: so long for the rest of the first lists */
 	KUBE_RETRY_MS = 2000, /* a change that could not be carried out */
 };
@@ -163,6 +165,8 @@ enum {
 void kube_source_schedule(struct kube_source *s, unsigned ms);
 /* In place of a later time that is set already. */
 void kube_source_schedule_now(struct kube_source *s);
+/* Now. */
+void kube_source_begin(struct kube_source *s);
 /* The object is part of it. 0 or -ENOMEM. */
 int kube_source_queue(struct kube_source *s, struct kube_object *o);
 /* Frees what no one refers to any more. */

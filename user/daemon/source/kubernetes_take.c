@@ -158,7 +158,7 @@ static int take_object(struct kube_source *s, struct kube_object *o, struct obje
 
 /* What is not in force, or not yet, is told again, for its status or what weft does not keep of it.
  */
-static bool is_known(const struct kube_object *o, const struct object *object)
+static bool is_known(const struct kube_object *o, struct object *object)
 {
 	return !o->gone && o->newest && object_same(o->newest, object);
 }

@@ -9,6 +9,7 @@
 
 #include "daemon/source/kubernetes_priv.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 #include "lib/base/json_io.h"
 #include "lib/base/log.h"
 
@@ -73,8 +74,8 @@ static void take_events(void *arg, const struct informer_event *events, size_t c
 	}
 	if (r)
 		log_err(r, "take over what the API server tells");
-	if (s->pending_count && (s->synced || s->cached))
-		kube_source_schedule(s, s->synced ? KUBE_WINDOW_MS : KUBE_HOLD_MS);
+	if (s->pending_count && s->cached && !s->synced)
+		kube_source_schedule(s, KUBE_HOLD_MS);
 	if (!s->pending_count)
 		kube_cache_flush(s->cache);
 }
@@ -146,7 +147,26 @@ static void take_status(void *arg, unsigned resource, const struct informer_stat
 		log_debug("%s: %s", k->plural, status->error);
 }
 
+/* The informer has gathered them. */
+static void told(void *arg)
+{
+	struct kube_source *s = arg;
+	uint64_t since = clock_ms() - s->begun_ms;
+
+	if (!s->pending_count || !s->synced || s->scheduled)
+		return;
+	if (since >= KUBE_WINDOW_MS)
+		kube_source_begin(s);
+	else
+		kube_source_schedule(s, KUBE_WINDOW_MS - (unsigned)since);
+}
+
 struct informer_sink kube_source_sink(struct kube_source *s)
 {
-	return (struct informer_sink){ take_events, take_synced, take_status, s };
+	return (struct informer_sink){ .events = take_events,
+				       .synced = take_synced,
+				       .status = take_status,
+				       .told = told,
+				       .arg = s,
+				       .gather_ms = KUBE_WINDOW_MS };
 }

@@ -57,7 +57,8 @@ static void end(struct supervisor *s, struct order *o, const struct answer *a)
 	order_free(o);
 }
 
-/* For the first that is due. */
+/* For the first that is due. It stays set for one that has been answered, and finds nothing then:
+ * most are answered at once. */
 static void arm(struct supervisor *s)
 {
 	uint64_t now = clock_ms(), due = UINT64_MAX;
@@ -65,9 +66,7 @@ static void arm(struct supervisor *s)
 	for (const struct order *o = s->orders; o; o = o->next)
 		due = o->due_ms < due ? o->due_ms : due;
 	if (s->orders)
-		event_timer_set(&s->order_timer, due > now ? (unsigned)(due - now) : 0);
-	else
-		event_timer_stop(&s->order_timer);
+		event_timer_set_sooner(&s->order_timer, due > now ? (unsigned)(due - now) : 0);
 }
 
 void order_expect(struct supervisor *s, struct order *o, unsigned limit_ms)

@@ -8,13 +8,14 @@
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
 
-#define CURL_FUNCTIONS(do)                                                                                                                                       \
-	do                                                                                                                                                       \
-	(easy_cleanup) do(easy_getinfo) do(easy_init) do(easy_perform) do(easy_reset) do(easy_setopt) do(easy_strerror) do(global_init) do(multi_add_handle) do( \
-		multi_cleanup) do(multi_info_read) do(multi_init) do(multi_perform) do(multi_poll) do(multi_remove_handle) do(multi_wakeup) do(slist_append) do(slist_free_all)
+#define CURL_FUNCTIONS(do)                                                                                                                                                         \
+	do                                                                                                                                                                         \
+	(easy_cleanup) do(easy_getinfo) do(easy_init) do(easy_perform) do(easy_reset) do(easy_setopt) do(easy_strerror) do(global_init) do(multi_add_handle) do(multi_cleanup) do( \
+		multi_info_read) do(multi_init) do(multi_perform) do(multi_poll) do(multi_remove_handle) do(multi_setopt) do(multi_socket_action) do(multi_wakeup) do(slist_append) do(slist_free_all)
 
 #undef curl_easy_getinfo
 #undef curl_easy_setopt
+#undef curl_multi_setopt
 #define CURL_POINTER(name) __typeof__(&curl_##name) name;
 struct curl_functions {
 	CURL_FUNCTIONS(CURL_POINTER)
@@ -42,6 +43,8 @@ int curl_load(void);
 #define curl_multi_perform curl_functions.multi_perform
 #define curl_multi_poll curl_functions.multi_poll
 #define curl_multi_remove_handle curl_functions.multi_remove_handle
+#define curl_multi_setopt curl_functions.multi_setopt
+#define curl_multi_socket_action curl_functions.multi_socket_action
 #define curl_multi_wakeup curl_functions.multi_wakeup
 #define curl_slist_append curl_functions.slist_append
 #define curl_slist_free_all curl_functions.slist_free_all

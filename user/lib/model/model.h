@@ -689,6 +689,7 @@ struct object {
 			     can be made again (lib/schema/object_text.h) */
 	const char *text; /* its JSON then, as json_text_parse() has left it */
 	size_t text_size;
+	uint64_t content; /* a hash of what it says: object_same() has made it; 0: not yet */
 	/* The last member: of 10,000 Pods none has the room that a DestinationRule takes. */
 	union {
 		struct service_spec service;

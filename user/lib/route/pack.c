@@ -245,18 +245,37 @@ static bool same_source(const struct hs_source *a, const struct hs_source *b)
 	return a == b || (a && b && !memcmp(a, b, sizeof(*a)));
 }
 
+/* What patches have said of a cluster: most of it is of patches that both have had. */
+static bool agrees_on_cluster(const struct http_changes *c, __u32 i, const struct http_snapshot *b)
+{
+	const struct http_changed_cluster *x = &c->clusters[i];
+	const struct http_changes *d = b->changes;
+
+	if (d && i < d->cluster_count && d->clusters[i].row == x->row)
+		return same_members(x->members, d->clusters[i].members);
+	return same_members(x->members, http_members(b, hs_cluster(b, x->row)));
+}
+
+static bool agrees_on_source(const struct http_changes *c, __u32 i, const struct http_snapshot *b)
+{
+	const struct hs_patch_source *x = c->sources[i];
+	const struct http_changes *d = b->changes;
+
+	if (d && i < d->source_count && d->sources[i] == x)
+		return true;
+	return same_source(x->gone ? NULL : &x->row, http_source_at(b, &x->row.addr));
+}
+
 /* Whether `b`, of the same block, says of all that patches of `a` speak of what `a` does. */
 static bool agrees(const struct http_snapshot *a, const struct http_snapshot *b)
 {
 	const struct http_changes *c = a->changes;
 
 	for (__u32 i = 0; c && i < c->cluster_count; i++)
-		if (!same_members(c->clusters[i].members,
-				  http_members(b, hs_cluster(b, c->clusters[i].row))))
+		if (!agrees_on_cluster(c, i, b))
 			return false;
 	for (__u32 i = 0; c && i < c->source_count; i++)
-		if (!same_source(c->sources[i]->gone ? NULL : &c->sources[i]->row,
-				 http_source_at(b, &c->sources[i]->row.addr)))
+		if (!agrees_on_source(c, i, b))
 			return false;
 	return true;
 }
