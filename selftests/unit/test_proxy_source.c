@@ -115,6 +115,22 @@ Test(proxy_source, the_kernel_is_not_asked_each_time)
 	free(s);
 }
 
+Test(proxy_source, the_kernel_is_not_asked_of_a_client_each_time)
+{
+	struct sources *s = calloc(1, sizeof(*s));
+	struct addr endpoint = addr("10.0.9.3"), client = addr("10.0.0.2"),
+		    called = addr("10.96.0.1"), got;
+
+	s->lookup = lookup;
+	looks = 0;
+	for (uint64_t now = 5000; now < 5000 + 2 * SOURCE_FRESH_MS; now += SOURCE_FRESH_MS / 10) {
+		got = source_for(s, &endpoint, &client, &called, now);
+		cr_expect_arr_eq(got.b, client.b, sizeof(client.b));
+	}
+	cr_expect_eq(looks, 4u, "once each of both in each second: %u", looks);
+	free(s);
+}
+
 Test(proxy_source, what_the_kernel_says)
 {
 	static const struct source_options none = { -1, -1, -1, 0 };

@@ -151,6 +151,11 @@ bool loop_idle(const struct loop *l)
 	return !l->count;
 }
 
+bool loop_has_more(const struct loop *l)
+{
+	return l->next < l->count;
+}
+
 static unsigned translate(uint32_t e)
 {
 	unsigned events = 0;

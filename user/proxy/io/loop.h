@@ -51,6 +51,8 @@ uint64_t loop_now_us(const struct loop *l);
 
 /* Nothing had happened when events were fetched the last time. */
 bool loop_idle(const struct loop *l);
+/* Of those that were fetched, others are still to be handled. */
+bool loop_has_more(const struct loop *l);
 
 /* Waits at most `ms` (-1: as long as it takes) and handles what there is. 0 or -errno. */
 int loop_once(struct loop *l, int ms);

@@ -69,6 +69,11 @@ void request_wait(struct request *rq, uint64_t ms)
 		loop_timer_set(rq->worker->io.loop, &rq->timer, ms);
 }
 
+enum step request_step_to_send(const struct request *rq)
+{
+	return loop_has_more(rq->worker->io.loop) ? STEP_LATER : STEP_AGAIN;
+}
+
 bool request_stuck(struct request *rq, uint64_t ms)
 {
 	if (!rq->fired)

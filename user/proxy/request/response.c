@@ -64,7 +64,7 @@ static enum step begin(struct request *rq, const struct h1_response *r, size_t n
 		return begin_tunnel(rq);
 	rq->state = REQUEST_RESPONSE;
 	request_wait(rq, rq->worker->options.stream_timeout_ms);
-	return STEP_AGAIN;
+	return request_step_to_send(rq);
 }
 
 /* 1xx: more is to come. A client that doesn't read them does without. */

@@ -165,7 +165,8 @@ static enum step forward(struct request *rq)
 	rq->local = rq->up->conn->local;
 	rq->local_port = rq->up->conn->local_port;
 	rq->sent_up = rq->up->half.sent;
-	return sent_to(rq, REQUEST_FORWARD, ms ? ms : rq->worker->options.stream_timeout_ms);
+	(void)sent_to(rq, REQUEST_FORWARD, ms ? ms : rq->worker->options.stream_timeout_ms);
+	return request_step_to_send(rq);
 }
 
 /* A refusal of our own says nothing about the endpoint. */

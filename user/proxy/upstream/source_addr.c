@@ -40,20 +40,37 @@ static enum source_place find_place(const struct source_lookup *l, const struct 
 	return l->is_ours(l->arg, route.ifindex) ? SOURCE_BEYOND : SOURCE_ASIDE;
 }
 
-static enum source_place place_of(struct sources *s, const struct addr *a, uint64_t now)
+static size_t hash(const struct addr *a)
 {
 	uint64_t h = 0xcbf29ce484222325u;
-	size_t i;
 
-	for (i = 0; i < sizeof(a->b); i++)
+	for (size_t i = 0; i < sizeof(a->b); i++)
 		h = (h ^ a->b[i]) * 0x100000001b3;
-	i = (h ^ h >> 32) % SOURCE_PLACES;
+	return h ^ h >> 32;
+}
+
+static enum source_place place_of(struct sources *s, const struct addr *a, uint64_t now)
+{
+	size_t i = hash(a) % SOURCE_PLACES;
+
 	if (now >= s->places[i].until || !same(&s->places[i].addr, a)) {
 		s->places[i].addr = *a;
 		s->places[i].place = find_place(&s->lookup, a);
 		s->places[i].until = now + SOURCE_FRESH_MS;
 	}
 	return s->places[i].place;
+}
+
+static bool client_is_pod(struct sources *s, const struct addr *a, uint64_t now)
+{
+	size_t i = hash(a) % SOURCE_CLIENTS;
+
+	if (now >= s->clients[i].until || !same(&s->clients[i].addr, a)) {
+		s->clients[i].addr = *a;
+		s->clients[i].is_pod = s->lookup.is_pod(s->lookup.arg, a);
+		s->clients[i].until = now + SOURCE_FRESH_MS;
+	}
+	return s->clients[i].is_pod;
 }
 
 /* ---- what follows from it ---- */
@@ -78,7 +95,7 @@ struct addr source_for(struct sources *s, const struct addr *endpoint, const str
 		return *client;
 	case SOURCE_BEYOND:
 		/* Replies of another node to a client outside would not come by this node. */
-		return s->lookup.is_pod(s->lookup.arg, client) ? *client : own;
+		return client_is_pod(s, client, now) ? *client : own;
 	default:
 		return own;
 	}

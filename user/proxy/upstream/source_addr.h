@@ -34,7 +34,7 @@ enum source_place {
 	SOURCE_ASIDE,  /* elsewhere, and not seen by us */
 };
 
-enum { SOURCE_PLACES = 1024, SOURCE_FRESH_MS = 1000 };
+enum { SOURCE_PLACES = 1024, SOURCE_CLIENTS = 256, SOURCE_FRESH_MS = 1000 };
 
 struct sources {
 	struct source_lookup lookup;
@@ -43,6 +43,12 @@ struct sources {
 		enum source_place place;
 		uint64_t until;	 /* ms */
 	} places[SOURCE_PLACES]; /* as they were a moment ago */
+	/* The same of clients, of which no more is asked: the whole world may call. */
+	struct {
+		struct addr addr;
+		bool is_pod;
+		uint64_t until;
+	} clients[SOURCE_CLIENTS];
 };
 
 /* Maps of weft's, and the mark of packets to endpoints. -1, 0: none. */
