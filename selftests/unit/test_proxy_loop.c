@@ -118,3 +118,74 @@ Test(proxy_loop, timers_wake_it, .timeout = 20)
 	cr_assert_eq(never.left, 1);
 	loop_free(l);
 }
+
+/* What its callback can know of the turn. */
+struct seen {
+	struct loop_io io; /* first */
+	struct loop *loop;
+	struct loop_timer *due, *later;
+	unsigned told, more;
+};
+
+static void look(struct loop_io *io, unsigned events)
+{
+	struct seen *s = (struct seen *)io;
+
+	(void)events;
+	s->told++;
+	s->more += loop_has_more(s->loop);
+	if (s->due) {
+		cr_expect(loop_timer_is_due(s->loop, s->due));
+		cr_expect_not(loop_timer_is_due(s->loop, s->later));
+	}
+}
+
+static void watch_one(struct seen *s, struct loop *l)
+{
+	int fds[2];
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	s->io = (struct loop_io){ fds[0], look };
+	s->loop = l;
+	cr_assert_eq(loop_watch(l, &s->io, false), 0);
+	cr_assert_eq(write(fds[1], "x", 1), 1);
+}
+
+Test(proxy_loop, a_callback_can_know_that_the_turn_has_more, .timeout = 20)
+{
+	struct loop *l = loop_new();
+	struct seen s[2] = { 0 };
+
+	cr_assert_not_null(l);
+	cr_expect_not(loop_has_more(l));
+	watch_one(&s[0], l);
+	watch_one(&s[1], l);
+	cr_assert_eq(loop_once(l, 1000), 0);
+	cr_expect_eq(s[0].told + s[1].told, 2u);
+	cr_expect_eq(s[0].more + s[1].more, 1u, "the first of both");
+	cr_expect_not(loop_has_more(l));
+	loop_free(l);
+}
+
+static void fire_nothing(struct loop_timer *t)
+{
+	(void)t;
+}
+
+Test(proxy_loop, a_callback_can_know_that_a_timer_is_due, .timeout = 20)
+{
+	struct loop_timer due = { .fire = fire_nothing }, later = due, unset = due;
+	struct seen s = { .due = &due, .later = &later };
+	struct loop *l = loop_new();
+
+	cr_assert_not_null(l);
+	loop_timer_set(l, &due, 1);
+	loop_timer_set(l, &later, 60000);
+	cr_expect_not(loop_timer_is_due(l, &unset));
+	watch_one(&s, l);
+	usleep(10000);
+	cr_assert_eq(loop_once(l, 1000), 0);
+	cr_expect_eq(s.told, 1u);
+	cr_expect_not(loop_timer_is_due(l, &due), "it has fired");
+	loop_free(l);
+}

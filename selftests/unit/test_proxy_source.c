@@ -131,6 +131,20 @@ Test(proxy_source, the_kernel_is_not_asked_of_a_client_each_time)
 	free(s);
 }
 
+Test(proxy_source, a_client_that_was_none_may_be_a_pod_at_once)
+{
+	struct sources *s = calloc(1, sizeof(*s));
+	struct addr endpoint = addr("10.0.9.3"), client = addr("192.0.2.7"),
+		    called = addr("10.96.0.1");
+
+	s->lookup = lookup;
+	source_for(s, &endpoint, &client, &called, 5000);
+	looks = 0;
+	source_for(s, &endpoint, &client, &called, 5001);
+	cr_expect_eq(looks, 1u);
+	free(s);
+}
+
 Test(proxy_source, what_the_kernel_says)
 {
 	static const struct source_options none = { -1, -1, -1, 0 };

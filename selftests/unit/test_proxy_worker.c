@@ -12,9 +12,10 @@ struct counted {
 	struct counted *other; /* is taken out when this one runs */
 	bool again;	       /* wants another turn, once */
 	unsigned runs;
+	unsigned place; /* when it ran last, among all */
 };
 
-static unsigned turns, closed;
+static unsigned turns, closed, places;
 static bool busy;
 
 static int on_accept(struct worker *w, int fd, const struct addr *client, uint16_t client_port,
@@ -42,7 +43,7 @@ static struct worker w;
 
 static void setup(void)
 {
-	turns = closed = 0;
+	turns = closed = places = 0;
 	busy = false;
 	cr_assert_eq(worker_open(&w, -1, &service), 0);
 }
@@ -60,6 +61,7 @@ static void run(struct worker_task *t)
 	struct counted *c = (struct counted *)t;
 
 	c->runs++;
+	c->place = ++places;
 	if (c->other)
 		worker_not_later(c->worker, &c->other->task);
 	if (c->again)
@@ -79,6 +81,19 @@ Test(proxy_worker, a_task_runs_once_and_again_only_at_the_next_turn)
 	cr_expect_eq(a.runs, 2u);
 	cr_assert_eq(worker_once(&w, 0), 0);
 	cr_expect_eq(a.runs, 2u);
+}
+
+Test(proxy_worker, the_task_that_was_queued_first_runs_first)
+{
+	struct counted tasks[3];
+
+	for (unsigned i = 0; i < 3; i++) {
+		tasks[i] = (struct counted){ .task = { .run = run }, .worker = &w };
+		worker_later(&w, &tasks[i].task);
+	}
+	cr_assert_eq(worker_once(&w, -1), 0);
+	for (unsigned i = 0; i < 3; i++)
+		cr_expect_eq(tasks[i].place, i + 1);
 }
 
 /* Whose owner is freed meanwhile. */

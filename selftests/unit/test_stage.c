@@ -109,6 +109,8 @@ Test(stage, a_resource_version_makes_no_other_object)
 
 	cr_expect(object_same(a, b));
 	cr_expect_not(object_same(a, c));
+	cr_expect(object_same(b, a), "what was found the first time still holds");
+	cr_expect_not(object_same(c, b));
 	object_free(a);
 	object_free(b);
 	object_free(c);

@@ -12,7 +12,7 @@
 #include "daemon/source/informer_priv.h"
 #include "lib/base/clock.h"
 
-enum { POLL_MAX_MS = 60000, BATCH = 8 };
+enum { POLL_MAX_MS = 60000, AGAIN_MS = 1000, BATCH = 8 };
 
 /* ---- what libcurl wants to be called for ---- */
 
@@ -118,10 +118,19 @@ static int timeout(const struct informer *i)
 	return at > now ? (int)(at - now) : 0;
 }
 
+/* Without memory libcurl does not say when it wants to be called again. */
+static void act(struct informer *i, curl_socket_t fd, int how)
+{
+	int running;
+
+	if (curl_multi_socket_action(i->multi, fd, how, &running))
+		i->due_ms = clock_ms() + AGAIN_MS;
+}
+
 static void socket_ready(struct informer *i, const struct epoll_event *e)
 {
 	const uint32_t failed = e->events & (EPOLLERR | EPOLLHUP);
-	int how = failed ? CURL_CSELECT_ERR : 0, running;
+	int how = failed ? CURL_CSELECT_ERR : 0;
 	eventfd_t count;
 
 	if (e->data.fd == i->wake) {
@@ -130,20 +139,20 @@ static void socket_ready(struct informer *i, const struct epoll_event *e)
 	}
 	how |= e->events & (EPOLLIN | EPOLLHUP | EPOLLERR) ? CURL_CSELECT_IN : 0;
 	how |= e->events & EPOLLOUT ? CURL_CSELECT_OUT : 0;
-	curl_multi_socket_action(i->multi, e->data.fd, how, &running);
+	act(i, e->data.fd, how);
 }
 
 /* Works on what is ready, after having waited for it. */
 static void turn_transfers(struct informer *i)
 {
 	struct epoll_event ready[BATCH];
-	int n = epoll_wait(i->epoll, ready, BATCH, timeout(i)), running;
+	int n = epoll_wait(i->epoll, ready, BATCH, timeout(i));
 
 	for (int k = 0; k < n; k++)
 		socket_ready(i, &ready[k]);
 	if (clock_ms() >= i->due_ms) {
 		i->due_ms = UINT64_MAX;
-		curl_multi_socket_action(i->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+		act(i, CURL_SOCKET_TIMEOUT, 0);
 	}
 	finish_transfers(i);
 }
@@ -153,12 +162,12 @@ void *informer_thread(void *informer)
 	struct informer *i = informer;
 
 	while (!atomic_load(&i->stop)) {
+		turn_transfers(i);
+		informer_past_check(i);
 		informer_calls_turn(i);
 		informer_discovery_turn(i, clock_ms());
 		for (size_t k = 0; k < i->count; k++)
 			informer_watch_turn(&i->watches[k], clock_ms());
-		turn_transfers(i);
-		informer_past_check(i);
 		informer_flush(i);
 	}
 	return NULL;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -21,6 +22,8 @@ static int set_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
 
 	(void)arg;
 	(void)purpose;
+	/* A program that is started for a token must not keep it open. */
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	/* Both only bring an error forward: one that a kernel does not know is no reason to stop.
 	 */
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));

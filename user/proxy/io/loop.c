@@ -136,6 +136,11 @@ void loop_timer_clear(struct loop *l, struct loop_timer *t)
 	loop_timers_remove(&l->timers, t);
 }
 
+bool loop_timer_is_due(const struct loop *l, const struct loop_timer *t)
+{
+	return t->slot && t->due <= l->now;
+}
+
 uint64_t loop_now_us(const struct loop *l)
 {
 	return l->now_us;

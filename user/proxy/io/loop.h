@@ -48,6 +48,8 @@ void loop_timer_clear(struct loop *l, struct loop_timer *t);
 uint64_t loop_now(const struct loop *l);
 /* The same in microseconds. */
 uint64_t loop_now_us(const struct loop *l);
+/* Whether it fires once the events being handled have been. */
+bool loop_timer_is_due(const struct loop *l, const struct loop_timer *t);
 
 /* Nothing had happened when events were fetched the last time. */
 bool loop_idle(const struct loop *l);

@@ -115,10 +115,23 @@ void worker_not_later(struct worker *w, struct worker_task *t)
 	t->queued = false;
 }
 
-/* A task that queues itself again has to wait for its next turn. */
+static struct worker_task *turn_round(struct worker_task *list)
+{
+	struct worker_task *first = NULL, *next;
+
+	for (; list; list = next) {
+		next = list->next;
+		list->next = first;
+		first = list;
+	}
+	return first;
+}
+
+/* The one that was queued first comes first. A task that queues itself again has to wait for its
+ * next turn. */
 static void run_tasks(struct worker *w)
 {
-	w->due = w->tasks;
+	w->due = turn_round(w->tasks);
 	w->tasks = NULL;
 	while (w->due) {
 		struct worker_task *t = w->due;

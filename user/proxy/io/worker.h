@@ -44,10 +44,11 @@ struct worker {
 	const struct worker_service *service;
 	struct loop_io listener;
 	struct loop_timer accept_again;
-	struct worker_task *tasks, *due; /* for the next turn; of this one, not run yet */
-	bool busy;			 /* the service has more to do */
-	struct worker_call *call;	 /* atomic */
-	bool stopping;			 /* atomic */
+	struct worker_task *tasks; /* for the next turn, the last first */
+	struct worker_task *due;   /* of this one, not run yet */
+	bool busy;		   /* the service has more to do */
+	struct worker_call *call;  /* atomic */
+	bool stopping;		   /* atomic */
 };
 
 /* Takes the listening socket over, also on failure; -1: connections come by worker_adopt() or after

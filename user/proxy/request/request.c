@@ -71,7 +71,15 @@ void request_wait(struct request *rq, uint64_t ms)
 
 enum step request_step_to_send(const struct request *rq)
 {
-	return loop_has_more(rq->worker->io.loop) ? STEP_LATER : STEP_AGAIN;
+	const struct loop *l = rq->worker->io.loop;
+	bool plain = transport_is_tcp(&rq->down->half.transport) &&
+		     transport_is_tcp(&rq->up->half.transport);
+
+	/* A time that is over would be so before it is sent. */
+	if (plain || !loop_has_more(l) || loop_timer_is_due(l, &rq->deadline) ||
+	    loop_timer_is_due(l, &rq->timer))
+		return STEP_AGAIN;
+	return STEP_LATER;
 }
 
 bool request_stuck(struct request *rq, uint64_t ms)

@@ -122,8 +122,8 @@ void request_free_spares(struct http_worker *w); /* when it has no requests any 
 void request_upstream_changed(struct upstream *u);
 /* Sets rq->timer for the state; 0: none. */
 void request_wait(struct request *rq, uint64_t ms);
-/* The step when there is a head to be sent: once all that has come has been read. What is sent to
- * the same process in a row wakes it once. */
+/* The step when there is a head to be sent. Where that takes long, for TLS, it is sent once all
+ * that has come has been read: what comes to a process in a row wakes it once. */
 enum step request_step_to_send(const struct request *rq);
 /* The state's time is over, and no byte has moved in it. */
 bool request_stuck(struct request *rq, uint64_t ms);

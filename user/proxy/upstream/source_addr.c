@@ -61,16 +61,18 @@ static enum source_place place_of(struct sources *s, const struct addr *a, uint6
 	return s->places[i].place;
 }
 
+/* One that is none may become one at any time. */
 static bool client_is_pod(struct sources *s, const struct addr *a, uint64_t now)
 {
 	size_t i = hash(a) % SOURCE_CLIENTS;
 
-	if (now >= s->clients[i].until || !same(&s->clients[i].addr, a)) {
-		s->clients[i].addr = *a;
-		s->clients[i].is_pod = s->lookup.is_pod(s->lookup.arg, a);
-		s->clients[i].until = now + SOURCE_FRESH_MS;
-	}
-	return s->clients[i].is_pod;
+	if (now < s->clients[i].until && same(&s->clients[i].addr, a))
+		return true;
+	if (!s->lookup.is_pod(s->lookup.arg, a))
+		return false;
+	s->clients[i].addr = *a;
+	s->clients[i].until = now + SOURCE_FRESH_MS;
+	return true;
 }
 
 /* ---- what follows from it ---- */

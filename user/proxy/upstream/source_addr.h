@@ -43,10 +43,9 @@ struct sources {
 		enum source_place place;
 		uint64_t until;	 /* ms */
 	} places[SOURCE_PLACES]; /* as they were a moment ago */
-	/* The same of clients, of which no more is asked: the whole world may call. */
+	/* Clients that were pods of this node a moment ago. */
 	struct {
 		struct addr addr;
-		bool is_pod;
 		uint64_t until;
 	} clients[SOURCE_CLIENTS];
 };
