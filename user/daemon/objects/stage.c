@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/fnv.h"
 #include "daemon/objects/stage.h"
 #include "lib/schema/object_text.h"
 
@@ -112,24 +113,14 @@ static bool trees_same(const struct object *a, const struct object *b)
 	return same;
 }
 
-/* FNV-1a, 64 bits. */
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
-{
-	const unsigned char *at = bytes;
-
-	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ at[i]) * 0x100000001b3;
-	return hash;
-}
-
 /* Of nodes that node_same() finds the same it is the same. */
 static uint64_t hash_node(uint64_t hash, const struct node *n)
 {
 	n = node_target(n);
-	hash = hash_bytes(hash, &n->type, sizeof(n->type));
-	hash = hash_bytes(hash, &n->count, sizeof(n->count));
+	hash = fnv1a(hash, &n->type, sizeof(n->type));
+	hash = fnv1a(hash, &n->count, sizeof(n->count));
 	if (n->type == NODE_SCALAR)
-		return hash_bytes(hash, n->text, n->count);
+		return fnv1a(hash, n->text, n->count);
 	for (const struct node *x = n->count ? n->child : NULL; x; x = x->next)
 		hash = hash_node(hash, x);
 	return hash;
@@ -137,7 +128,7 @@ static uint64_t hash_node(uint64_t hash, const struct node *n)
 
 static uint64_t hash_tree(const struct node *root)
 {
-	uint64_t hash = 0xcbf29ce484222325;
+	uint64_t hash = FNV1A_BEGIN;
 
 	for (const struct node *x = node_target(root)->child; x; x = x->next->next)
 		if (!node_text(x) || strcmp(node_text(x), "metadata") != 0)

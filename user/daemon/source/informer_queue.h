@@ -58,8 +58,8 @@ void informer_message_free(struct informer_message *m); /* accepts NULL */
 /* 0 or -errno. */
 int informer_queue_open(struct informer_queue *q);
 void informer_queue_close(struct informer_queue *q);
-/* Takes the message over, which can wait so long to be taken with others; waits until there is room
- * for it. One that has been stopped drops it. */
+/* Takes the message over, which may wait for `ms` to be taken with others; blocks until there is
+ * room for it. One that has been stopped drops it. */
 void informer_queue_put(struct informer_queue *q, struct informer_message *m, unsigned ms);
 /* All that there is, for the caller to free, or NULL. */
 struct informer_message *informer_queue_take(struct informer_queue *q);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/fnv.h"
 #include "weft/tproxy.h"
 
 /* All BPF maps share an inode. 0: it is none. */
@@ -40,13 +41,12 @@ static void put_fd(FILE *f, const char *option, int fd)
 static void put_program(FILE *f, const char *program)
 {
 	_cleanup_fclose_ FILE *from = fopen(program, "re");
-	uint64_t hash = 0xcbf29ce484222325;
+	uint64_t hash = FNV1A_BEGIN;
 	unsigned char bytes[8192];
 	size_t n;
 
 	while (from && (n = fread(bytes, 1, sizeof(bytes), from)) > 0)
-		for (size_t i = 0; i < n; i++)
-			hash = (hash ^ bytes[i]) * 0x100000001b3;
+		hash = fnv1a(hash, bytes, n);
 	fprintf(f, " %016llx", (unsigned long long)hash);
 }
 

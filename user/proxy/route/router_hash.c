@@ -9,10 +9,7 @@
 
 uint64_t router_mix(uint64_t h, const void *bytes, size_t n)
 {
-	const unsigned char *p = bytes;
-
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ p[i]) * 0x100000001b3;
+	h = fnv1a(h, bytes, n);
 	h ^= h >> 33;
 	h *= 0xff51afd7ed558ccd;
 	return h ^ h >> 29;

@@ -6,6 +6,7 @@
  */
 #include <time.h>
 
+#include "lib/base/fnv.h"
 #include "lib/model/hostname.h"
 #include "lib/route/route.h"
 #include "proxy/route/route.h"
@@ -17,7 +18,7 @@ enum {
 	ROUTER_TRIED = 8,   /* endpoints that another try avoids */
 };
 
-#define ROUTER_HASH 0xcbf29ce484222325u /* to begin with */
+#define ROUTER_HASH FNV1A_BEGIN /* to begin with */
 
 /* Grows, and is kept with the plan for the next one. */
 struct router_ops {

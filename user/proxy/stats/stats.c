@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/fnv.h"
 #include "lib/base/histogram.h"
 #include "lib/base/log.h"
 #include "lib/base/row_map.h"
@@ -40,10 +41,8 @@ static char *row_at(const struct stat_rows *r, uint32_t i)
 
 static uint64_t hash(const char *name, size_t len)
 {
-	uint64_t h = 0xcbf29ce484222325;
+	uint64_t h = fnv1a(FNV1A_BEGIN, name, len);
 
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (unsigned char)name[i]) * 0x100000001b3;
 	return h ^ h >> 32;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/fnv.h"
 #include "weft/conn.h"
 
 static bool same(const struct addr *a, const struct addr *b)
@@ -42,10 +43,8 @@ static enum source_place find_place(const struct source_lookup *l, const struct 
 
 static size_t hash(const struct addr *a)
 {
-	uint64_t h = 0xcbf29ce484222325u;
+	uint64_t h = fnv1a(FNV1A_BEGIN, a->b, sizeof(a->b));
 
-	for (size_t i = 0; i < sizeof(a->b); i++)
-		h = (h ^ a->b[i]) * 0x100000001b3;
 	return h ^ h >> 32;
 }
 
