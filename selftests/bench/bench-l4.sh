@@ -8,6 +8,7 @@
 #   BENCH_ROUNDS   rounds (15)      BENCH_SECONDS  length of one measurement (0.5)      BENCH_CPU  the core (0)
 #   BENCH_SETUPS   how often the nodes are made (5)
 #   BENCH_RESULTS  the file to write instead
+#   BENCH_BEFORE   what another tree has built, its .output: its weft is measured, too
 . "${0%/*}/lib.sh"
 
 ROUNDS=${BENCH_ROUNDS:-15}
@@ -22,7 +23,9 @@ ENDPOINTS_EACH=10
 BENCH=$OUT/bench/tcp-bench
 RESULTS=${BENCH_RESULTS:-$ROOT/selftests/bench/RESULTS.md}
 
-BARE="direct iptables weft short passed"
+BEFORE=${BENCH_BEFORE:-}
+
+BARE="direct iptables weft${BEFORE:+ before} short${BEFORE:+ before-short} passed"
 LOADED="loaded-direct loaded-iptables loaded-weft"
 
 # Where weftd and weft-proxy run: on the other cores, if there are any.
@@ -42,7 +45,8 @@ use() {
 }
 
 steers() { case $WAY in *direct | *iptables) return 1 ;; esac }
-weft() { "$OUT/weft" --run-dir "$TMP/$WAY/run" "$@"; }
+built() { case $WAY in before*) echo "$BEFORE" ;; *) echo "$OUT" ;; esac }
+weft() { "$(built)/weft" --run-dir "$TMP/$WAY/run" "$@"; }
 map_dump() { bpftool -j map dump pinned "$TMP/bpf/$WAY/$1"; }
 weftd_options() {
 	echo --state-dir "$TMP/$WAY/state" --run-dir "$TMP/$WAY/run" --bpffs "$TMP/bpf/$WAY" --cgroup "$CGROUP/$WAY" --nic nic0
@@ -116,7 +120,7 @@ weft_rules() {
 weft_up() {
 	WEFTD=
 	# shellcheck disable=SC2046 # words are meant
-	(in_ns_exec node taskset -c "$OTHERS" "$OUT/weftd" $(weftd_options) "$@") 2>>"$TMP/weftd.log" &
+	(in_ns_exec node taskset -c "$OTHERS" "$(built)/weftd" $(weftd_options) "$@") 2>>"$TMP/weftd.log" &
 	WEFTD=$!
 	DAEMON[$WAY]=$WEFTD
 	JOBS_+=("$WEFTD")
@@ -134,8 +138,8 @@ nodes_up() {
 		case $way in *iptables) iptables_rules ;; esac
 		case $way in loaded-*) forward_rules ;; esac
 		case $way in
-		weft) weft_up --shortcut never ;;
-		short | passed)
+		weft | before) weft_up --shortcut never ;;
+		short | before-short | passed)
 			weft_up --shortcut auto
 			wait_until 5 cut_short
 			;;
@@ -161,8 +165,8 @@ measure() ( # WAY rtt|conn|flow|churn FAMILY [SECONDS [RATE]]
 # It must be weft that has been measured.
 expect_steered() {
 	local way
-	for way in weft short loaded-weft; do
-		use $way
+	for way in weft short loaded-weft ${BEFORE:+before before-short}; do
+		use "$way"
 		[ "$(cluster_stat v1 upstream_cx_total)" -gt 0 ] || fail "$way: no connection has been steered"
 	done
 	use short
@@ -248,8 +252,8 @@ churn() {
 	local round family way
 	for round in $(seq "$ROUNDS"); do
 		for family in 4 6; do
-			for way in direct weft short; do
-				churn_once $way $family >>"$BENCH_DATA/$way.churn.$family"
+			for way in direct weft ${BEFORE:+before} short ${BEFORE:+before-short}; do
+				churn_once "$way" $family >>"$BENCH_DATA/$way.churn.$family"
 			done
 		done
 		echo "processor time, round $round of $ROUNDS" >&2
@@ -263,6 +267,31 @@ churn_table() {
 	for family in 4 6; do
 		row churn $family "ms per 1,000 connections" "$ways" "$ratios"
 	done
+}
+
+# ---- another tree's ----
+
+before_rows() {
+	local family ratios="weft/before short/before-short"
+	table_head weft/before short/before
+	for family in 4 6; do
+		row rtt $family "round trip" "" "$ratios"
+		row conn $family "connections per second" "" "$ratios"
+		row flow $family "one connection, Gbit/s" "" "$ratios"
+		row churn $family "processor time of new connections" "" "$ratios"
+	done
+}
+
+before_table() {
+	[ -n "$BEFORE" ] || return 0
+	cat <<-END
+
+	## Before
+
+	Against what was built before, in the same rounds.
+
+	$(before_rows)
+	END
 }
 
 # ---- many services ----
@@ -387,6 +416,7 @@ report() {
 	\`weft apply\` of 10,000 services with $((10000 * ENDPOINTS_EACH)) endpoints: $(median <"$TMP/apply.all") ms.
 	One changed rule on top of them: $(median <"$TMP/apply.one") ms.
 	END
+	before_table
 }
 
 # rounds: some of them, on nodes of their own; what they measure is appended in BENCH_DATA

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # What a scrape costs weftd at so many services: processor time of weftd, and how much it sends, by how many rows of requests there are
-# (each is told by both reporters, 134 time series), as text and packed; medians. Nothing else runs beside it but the scrapes. Then,
+# (each is told by both reporters, 134 time series), as text and packed, when none has counted since the last one and when all have;
+# medians. Nothing else runs beside it but the scrapes. Then,
 # what requests and connections wait for scrapes: their latency with a scraper at 10 Hz and without, in turn. Writes RESULTS-METRICS.md
 # beside this file.
 #
@@ -50,7 +51,8 @@ start_weft() {
 	weft apply -f "$TMP/rules.yaml" >/dev/null
 }
 
-fill() { /usr/bin/python3 "$BENCH/traffic-fill.py" "$TMP/bpf/weft" "$1" $BOTH; }
+# fill ROWS [TIMES]
+fill() { /usr/bin/python3 "$BENCH/traffic-fill.py" "$TMP/bpf/weft" "$1" $BOTH "${2:-1}"; }
 
 # ---- what a scrape costs ----
 
@@ -59,23 +61,30 @@ spent() { /usr/bin/python3 -c 'import sys, time; print(int(time.clock_gettime((~
 
 scrape() { in_ns node taskset -c "$LOAD_CPU" curl -sS -o "$TMP/scraped" "$@" "$URL"; }
 
-# cost [curl's options]: milliseconds of weftd for a scrape, less what it does without
+# cost BEFORE [curl's options]: milliseconds of weftd for a scrape, less what it does without; BEFORE is done before each
 cost() {
-	local from begun took i idle
+	local before=$1 from begun took i idle
+	shift
 	scrape "$@"
 	from=$(spent) begun=$(milliseconds)
-	for ((i = 0; i < SCRAPES; i++)); do scrape "$@"; done
+	for ((i = 0; i < SCRAPES; i++)); do
+		$before
+		scrape "$@"
+	done
 	took=$(($(milliseconds) - begun)) from=$(($(spent) - from))
 	idle=$(spent)
 	sleep "$(awk "BEGIN { print $took / 1000 }")"
 	awk "BEGIN { printf \"%.2f\n\", ($from - ($(spent) - $idle)) / $SCRAPES / 1e6 }"
 }
 
+all_count() { fill "$MEASURED" $((++COUNTED)); }
+
 measure() {
-	local rows=$1 round
+	local round
 	for ((round = 0; round < ROUNDS; round++)); do
-		cost >>"$TMP/text-$rows"
-		cost -H 'Accept-Encoding: gzip' >>"$TMP/gzip-$rows"
+		cost : >>"$TMP/text-$MEASURED"
+		cost : -H 'Accept-Encoding: gzip' >>"$TMP/same-$MEASURED"
+		cost all_count -H 'Accept-Encoding: gzip' >>"$TMP/counted-$MEASURED"
 	done
 }
 
@@ -91,10 +100,12 @@ sizes() {
 cost_rows() {
 	local rows lines text packed
 	for rows in $ROWS; do
+		MEASURED=$rows COUNTED=1
 		fill "$rows"
-		measure "$rows"
+		measure
 		read -r lines text packed <<<"$(sizes)"
-		echo "| $rows | $lines | $text | $packed | $(median <"$TMP/text-$rows") | $(median <"$TMP/gzip-$rows") |"
+		echo "| $rows | $lines | $text | $packed | $(median <"$TMP/text-$rows") | $(median <"$TMP/counted-$rows") |" \
+			"$(median <"$TMP/same-$rows") |"
 	done
 }
 
@@ -177,10 +188,11 @@ write_report() {
 	# What /metrics costs
 
 	\`make bench-metrics\` at $(revision), $(date -u +%F). $SERVICES services of three endpoints; $SCRAPES scrapes in each of $ROUNDS rounds, medians:
-	milliseconds of processor time of weftd for one scrape, writing to the socket included.
+	milliseconds of processor time of weftd for one scrape, writing to the socket included. Packed, it depends on how many rows
+	have counted since the scrape before: all of them, in all of their buckets, or none.
 
-	| rows of requests | lines | bytes as text | packed | ms, text | ms, packed |
-	|---|---|---|---|---|---|
+	| rows of requests | lines | bytes as text | packed | ms, text | ms, packed, all have counted | ms, packed, none has |
+	|---|---|---|---|---|---|---|
 	$(cat "$TMP/cost")
 
 	## What waits for a scrape

@@ -8,8 +8,7 @@
 #include <zlib.h>
 
 #include "daemon/api/listen_address.h"
-#include "daemon/api/metrics_gzip.h"
-#include "daemon/api/metrics_series.h"
+#include "daemon/api/metrics_blocks.h"
 #include "lib/base/cleanup.h"
 
 #define _cleanup_buffer_ _cleanup_(buffer_free)
@@ -19,6 +18,18 @@ static const char *text(struct buffer *b)
 	cr_assert_eq(buffer_add(b, "", 1), 0);
 	b->size--;
 	return b->bytes;
+}
+
+static struct metrics_labels labels_of(const char *labels)
+{
+	return metrics_labels_of(labels, strlen(labels));
+}
+
+static void name_parts(struct metrics_name names[METRICS_PARTS], const char *family)
+{
+	names[METRICS_BUCKET] = metrics_name_of(family, "_bucket");
+	names[METRICS_SUM] = metrics_name_of(family, "_sum");
+	names[METRICS_COUNT] = metrics_name_of(family, "_count");
 }
 
 /* ---- lines ---- */
@@ -37,19 +48,26 @@ Test(metrics, a_family_is_announced_as_either_format_has_it)
 {
 	static const struct metrics_family counter = { "x_bytes", "bytes", "What.",
 						       METRICS_COUNTER };
-	_cleanup_buffer_ struct buffer plain = { 0 }, open = { 0 };
+	const struct metrics_name name = metrics_name_of("x_bytes", "_total");
+	const struct metrics_labels labels = labels_of("a=\"b\"");
+	struct metrics_out plain = { .format = METRICS_TEXT }, open = { .format = METRICS_OPENMETRICS };
 
-	cr_assert_eq(metrics_begin(&plain, METRICS_TEXT, &counter), 0);
-	cr_assert_eq(metrics_int(&plain, &counter, "_total", "", 7), 0);
-	cr_assert_eq(metrics_end(&plain, METRICS_TEXT), 0);
-	cr_expect_str_eq(text(&plain), "# HELP x_bytes_total What.\n# TYPE x_bytes_total counter\n"
-				       "x_bytes_total 7\n");
-	cr_assert_eq(metrics_begin(&open, METRICS_OPENMETRICS, &counter), 0);
-	cr_assert_eq(metrics_int(&open, &counter, "_total", "a=\"b\"", UINT64_MAX), 0);
-	cr_assert_eq(metrics_end(&open, METRICS_OPENMETRICS), 0);
-	cr_expect_str_eq(text(&open), "# HELP x_bytes What.\n# TYPE x_bytes counter\n"
-				      "# UNIT x_bytes bytes\n"
-				      "x_bytes_total{a=\"b\"} 18446744073709551615\n# EOF\n");
+	cr_assert_eq(metrics_begin(&plain, &counter), 0);
+	cr_assert_eq(metrics_float(&plain, &counter, "_total", "", 7), 0);
+	cr_assert_eq(metrics_finish(&plain), 0);
+	cr_expect_str_eq(text(&plain.text),
+			 "# HELP x_bytes_total What.\n# TYPE x_bytes_total counter\n"
+			 "x_bytes_total 7\n");
+	cr_assert_eq(metrics_begin(&open, &counter), 0);
+	cr_assert_eq(metrics_int(&open, &name, &labels, UINT64_MAX), 0);
+	cr_assert_eq(metrics_float(&open, &counter, "_total", "a=\"c\"", 0.5), 0);
+	cr_assert_eq(metrics_finish(&open), 0);
+	cr_expect_str_eq(text(&open.text), "# HELP x_bytes What.\n# TYPE x_bytes counter\n"
+					   "# UNIT x_bytes bytes\n"
+					   "x_bytes_total{a=\"b\"} 18446744073709551615\n"
+					   "x_bytes_total{a=\"c\"} 0.5\n# EOF\n");
+	buffer_free(&plain.text);
+	buffer_free(&open.text);
 }
 
 static void expect_line(const char *all, const char *line)
@@ -62,23 +80,63 @@ static void expect_line(const char *all, const char *line)
 
 Test(metrics, the_buckets_of_a_histogram_are_added_up)
 {
-	static const struct metrics_family f = { "h_milliseconds", "milliseconds", "How.",
-						 METRICS_HISTOGRAM };
+	const struct metrics_labels labels = labels_of("a=\"b\"");
+	struct metrics_out plain = { .format = METRICS_TEXT }, open = { .format = METRICS_OPENMETRICS };
+	struct metrics_name names[METRICS_PARTS];
 	const struct traffic_histogram h = { .buckets = { [0] = 2, [3] = 5, [19] = 1 },
 					     .sum = 12345678 };
-	_cleanup_buffer_ struct buffer plain = { 0 }, open = { 0 };
 
-	cr_assert_eq(metrics_histogram(&plain, METRICS_TEXT, &f, "a=\"b\"", &h, 1000), 0);
-	expect_line(text(&plain), "h_milliseconds_bucket{a=\"b\",le=\"0.5\"} 2");
-	expect_line(plain.bytes, "h_milliseconds_bucket{a=\"b\",le=\"5\"} 2");
-	expect_line(plain.bytes, "h_milliseconds_bucket{a=\"b\",le=\"10\"} 7");
-	expect_line(plain.bytes, "h_milliseconds_bucket{a=\"b\",le=\"3600000\"} 7");
-	expect_line(plain.bytes, "h_milliseconds_bucket{a=\"b\",le=\"+Inf\"} 8");
-	expect_line(plain.bytes, "h_milliseconds_sum{a=\"b\"} 12345.678");
-	expect_line(plain.bytes, "h_milliseconds_count{a=\"b\"} 8");
-	cr_assert_eq(metrics_histogram(&open, METRICS_OPENMETRICS, &f, "", &h, 1), 0);
-	expect_line(text(&open), "h_milliseconds_bucket{le=\"10.0\"} 7");
-	expect_line(open.bytes, "h_milliseconds_sum 12345678");
+	name_parts(names, "h_milliseconds");
+	cr_assert_eq(metrics_histogram(&plain, names, &labels, &h, true), 0);
+	expect_line(text(&plain.text), "h_milliseconds_bucket{a=\"b\",le=\"0.5\"} 2");
+	expect_line(plain.text.bytes, "h_milliseconds_bucket{a=\"b\",le=\"5\"} 2");
+	expect_line(plain.text.bytes, "h_milliseconds_bucket{a=\"b\",le=\"10\"} 7");
+	expect_line(plain.text.bytes, "h_milliseconds_bucket{a=\"b\",le=\"3600000\"} 7");
+	expect_line(plain.text.bytes, "h_milliseconds_bucket{a=\"b\",le=\"+Inf\"} 8");
+	expect_line(plain.text.bytes, "h_milliseconds_sum{a=\"b\"} 12345.678");
+	expect_line(plain.text.bytes, "h_milliseconds_count{a=\"b\"} 8");
+	cr_assert_eq(metrics_histogram(&open, names, &labels, &h, false), 0);
+	expect_line(text(&open.text), "h_milliseconds_bucket{a=\"b\",le=\"10.0\"} 7");
+	expect_line(open.text.bytes, "h_milliseconds_bucket{a=\"b\",le=\"3.6e+06\"} 7");
+	expect_line(open.text.bytes, "h_milliseconds_sum{a=\"b\"} 12345678");
+	buffer_free(&plain.text);
+	buffer_free(&open.text);
+}
+
+static void expect_number(const struct metrics_number *n, const char *want)
+{
+	const char *text = metrics_number_text(n);
+
+	cr_expect_eq(n->len, strlen(want) + 1, "%s", want);
+	cr_expect_eq(memcmp(text, want, n->len - 1), 0, "%s", want);
+	cr_expect_eq(text[n->len - 1], '\n');
+}
+
+Test(metrics, numbers_are_written_as_they_are)
+{
+	static const struct {
+		uint64_t n;
+		const char *text, *thousandths;
+	} rows[] = {
+		{ 0, "0", "0" },
+		{ 9, "9", "0.009" },
+		{ 10, "10", "0.01" },
+		{ 999, "999", "0.999" },
+		{ 1000, "1000", "1" },
+		{ 1001, "1001", "1.001" },
+		{ 123400, "123400", "123.4" },
+		{ 9999999999999999999u, "9999999999999999999", "9999999999999999.999" },
+		{ 10000000000000000000u, "10000000000000000000", "10000000000000000" },
+		{ UINT64_MAX, "18446744073709551615", "18446744073709551.615" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct metrics_number n = metrics_number_of(rows[i].n);
+		struct metrics_number part = metrics_number_of_thousandths(rows[i].n);
+
+		expect_number(&n, rows[i].text);
+		expect_number(&part, rows[i].thousandths);
+	}
 }
 
 Test(metrics, the_format_is_the_one_that_is_asked_for)
@@ -113,6 +171,16 @@ Test(metrics, the_format_is_the_one_that_is_asked_for)
 
 /* ---- gzip ---- */
 
+static const struct metrics_gzip_tables *tables(void)
+{
+	static struct metrics_gzip_tables *t;
+
+	if (!t)
+		t = metrics_gzip_tables_new();
+	cr_assert_not_null(t);
+	return t;
+}
+
 /* zlib makes the text again of what was packed, which is freed. Returns its size. */
 static size_t expect_packed(struct metrics_gzip *g, const char *text, size_t size)
 {
@@ -140,34 +208,17 @@ static size_t pack(const char *lines, size_t size, size_t piece)
 {
 	struct metrics_gzip g = { 0 };
 
-	cr_assert_eq(metrics_gzip_begin(&g), 0);
+	cr_assert_eq(metrics_gzip_begin(&g, tables(), METRICS_TEXT), 0);
 	for (size_t at = 0; at < size;) {
 		size_t end = at + piece < size ? at + piece : size;
 
 		while (end < size && lines[end - 1] != '\n')
 			end++;
-		cr_assert_eq(metrics_gzip_add(&g, lines + at, end - at, NULL), 0);
+		cr_assert_eq(metrics_gzip_text(&g, lines + at, end - at), 0);
 		at = end;
 	}
 	cr_assert_eq(metrics_gzip_end(&g), 0);
 	return expect_packed(&g, lines, size);
-}
-
-static struct metrics_labels labels_of(const char *text, size_t len)
-{
-	return (struct metrics_labels){ text, len, (uint32_t)crc32(0, (const Bytef *)text, len),
-					(uint32_t)crc32_combine_gen((z_off_t)len) };
-}
-
-/* What is sent of text with marks. */
-static void add_unmarked(struct buffer *out, const struct buffer *text,
-			 const struct metrics_labels *labels)
-{
-	for (size_t i = 0; i < text->size; i++)
-		cr_assert_eq(text->bytes[i] == METRICS_MARK[0]
-				     ? buffer_add(out, labels->text, labels->len)
-				     : buffer_add(out, text->bytes + i, 1),
-			     0);
 }
 
 Test(metrics, what_is_packed_is_what_it_was)
@@ -217,52 +268,67 @@ Test(metrics, whatever_lines_are_is_packed)
 	free(text);
 }
 
-/* Labels of any length, after one another and again, with and without what differs in front of
- * them. */
-Test(metrics, labels_are_packed_for_their_marks)
+/* A line to both: packed, and as text. */
+static void add_line(struct metrics_gzip *g, struct buffer *all, const struct metrics_line *line)
 {
-	enum { SETS = 60, LEN_MAX = 40000 };
+	cr_assert_eq(metrics_gzip_line(g, line), 0);
+	if (buffer_add(all, line->name->text, line->name->len) ||
+	    buffer_add(all, line->labels.text, line->labels.len) ||
+	    buffer_add_text(all, metrics_end(g->format, line->end)) ||
+	    buffer_add(all, metrics_number_text(line->number), line->number->len))
+		cr_assert_fail("no memory");
+}
+
+static void add_words(struct metrics_gzip *g, struct buffer *all, const char *words)
+{
+	cr_assert_eq(metrics_gzip_text(g, words, strlen(words)), 0);
+	cr_assert_eq(buffer_add_text(all, words), 0);
+}
+
+/* Labels of any length, after one another and again, with names of any length and any ends. */
+static void pack_any(enum metrics_format format, unsigned seed)
+{
+	enum { SETS = 60, LEN_MAX = 40000, NAMES = 6 };
+	static const char *const families[NAMES] = {
+		"", "x", "xyz", "istio_request_duration_milliseconds", "istio_request_bytes",
+		"a_name_that_is_longer_than_there_is_room_for_so_that_it_is_cut_off"
+	};
 	_cleanup_buffer_ struct buffer all = { 0 };
 	struct metrics_labels sets[SETS];
+	struct metrics_name names[NAMES];
 	struct metrics_gzip g = { 0 };
-	unsigned seed = 3;
 
-	cr_assert_eq(metrics_gzip_begin(&g), 0);
+	cr_assert_eq(metrics_gzip_begin(&g, tables(), format), 0);
+	for (int i = 0; i < NAMES; i++)
+		names[i] = metrics_name_of(families[i], i % 2 ? "_sum" : "");
 	for (size_t i = 0; i < SETS; i++) {
-		size_t len = i < 8 ? i : i == 8 ? LEN_MAX : (size_t)rand_r(&seed) % 1500;
+		size_t len = i < 8 ? i + 1 : i == 8 ? LEN_MAX : 1 + (size_t)rand_r(&seed) % 1500;
 		char *text = malloc(len + 1);
 
 		for (size_t k = 0; k < len; k++)
 			text[k] = "ab\"{,"[i % 4 ? k * k % 5 : (size_t)rand_r(&seed) % 5];
 		text[len] = '\0';
-		sets[i] = labels_of(text, len);
+		sets[i] = metrics_labels_of(text, len);
 	}
 	for (int block = 0; block < 400; block++) {
-		_cleanup_buffer_ struct buffer text = { 0 };
-		const struct metrics_labels *labels =
-			&sets[block < SETS ? block : rand_r(&seed) % SETS];
-		int lines = rand_r(&seed) % 5;
+		struct metrics_number number = metrics_number_of(0);
+		struct metrics_line line = { .name = &names[rand_r(&seed) % NAMES],
+					     .labels = sets[block < SETS ? block
+									 : rand_r(&seed) % SETS],
+					     .number = &number };
+		int lines = rand_r(&seed) % 30;
 
-		for (int line = 0; line < lines; line++) {
-			static const char *const before[] = { "", "x{", "xyz_sum{", "# TYPE x\n",
-							      "xyz_bucket{" };
-			static const char *const after[] = {
-				"",
-				",le=\"0.5\"} 12",
-				",le=\"1\"} 12",
-				"} 18446744073709551615",
-				"} the same words for longer than are looked at",
-				"} the same words for longer than are looked into",
-			};
+		for (int i = 0; i < lines; i++) {
+			uint64_t n = UINT64_MAX >> rand_r(&seed) % 64;
 
-			if (buffer_add_text(&text, before[rand_r(&seed) % 5]) ||
-			    (rand_r(&seed) % 8 && buffer_add_text(&text, METRICS_MARK)) ||
-			    buffer_add_text(&text, after[rand_r(&seed) % 6]) ||
-			    buffer_add_text(&text, "\n"))
-				cr_assert_fail("no memory");
+			line.end = (unsigned)rand_r(&seed) % METRICS_ENDS;
+			if (rand_r(&seed) % 2)
+				number = rand_r(&seed) % 4 ? metrics_number_of(n)
+							   : metrics_number_of_thousandths(n);
+			add_line(&g, &all, &line);
 		}
-		cr_assert_eq(metrics_gzip_add(&g, text.bytes, text.size, labels), 0);
-		add_unmarked(&all, &text, labels);
+		if (rand_r(&seed) % 8 == 0)
+			add_words(&g, &all, "# TYPE x\n# TYPE y\n");
 	}
 	cr_assert_eq(metrics_gzip_end(&g), 0);
 	expect_packed(&g, all.bytes, all.size);
@@ -270,37 +336,41 @@ Test(metrics, labels_are_packed_for_their_marks)
 		free((char *)sets[i].text);
 }
 
+Test(metrics, lines_are_packed_by_their_parts)
+{
+	for (unsigned seed = 0; seed < 20; seed++)
+		pack_any(seed % 2 ? METRICS_OPENMETRICS : METRICS_TEXT, seed);
+}
+
 Test(metrics, a_histogram_is_packed_well)
 {
-	static const struct metrics_family f = { "h", NULL, "How.", METRICS_HISTOGRAM };
-	_cleanup_buffer_ struct buffer text = { 0 }, marked = { 0 }, all = { 0 };
+	struct metrics_out text = { .format = METRICS_TEXT }, packed = { .format = METRICS_TEXT };
 	struct traffic_histogram h = { .sum = 1 };
-	struct metrics_labels sets[50];
+	struct metrics_name names[METRICS_PARTS];
 	struct metrics_gzip g = { 0 };
-	char labels[801];
+	static char labels[50][801];
 
-	for (size_t i = 0; i < 800; i++)
-		labels[i] = (char)('a' + i * i % 23);
-	labels[800] = '\0';
 	for (int i = 0; i < TRAFFIC_BUCKETS; i++)
 		h.buckets[i] = (__u64)i * 1000;
-	cr_assert_eq(metrics_gzip_begin(&g), 0);
-	cr_assert_eq(metrics_histogram(&marked, METRICS_TEXT, &f, METRICS_MARK, &h, 1), 0);
+	name_parts(names, "h");
+	cr_assert_eq(metrics_gzip_begin(&g, tables(), METRICS_TEXT), 0);
+	packed.gzip = &g;
 	for (int i = 0; i < 50; i++) {
-		labels[400] = (char)('a' + i % 26);
-		labels[405] = '"';
-		cr_assert_eq(metrics_histogram(&text, METRICS_TEXT, &f, labels, &h, 1), 0);
-		sets[i] = labels_of(strdup(labels), 800);
-		cr_assert_eq(metrics_gzip_add(&g, marked.bytes, marked.size, &sets[i]), 0);
-		add_unmarked(&all, &marked, &sets[i]);
+		struct metrics_labels set;
+
+		for (size_t k = 0; k < 800; k++)
+			labels[i][k] = (char)('a' + k * k % 23);
+		labels[i][400] = (char)('a' + i % 26);
+		labels[i][405] = '"';
+		set = labels_of(labels[i]);
+		cr_assert_eq(metrics_histogram(&text, names, &set, &h, true), 0);
+		cr_assert_eq(metrics_histogram(&packed, names, &set, &h, true), 0);
 	}
-	cr_expect_lt(pack(text.bytes, text.size, text.size), text.size / 20);
-	cr_assert_eq(metrics_gzip_end(&g), 0);
-	cr_expect_eq(all.size, text.size);
-	cr_expect_eq(memcmp(all.bytes, text.bytes, all.size), 0);
-	cr_expect_lt(expect_packed(&g, all.bytes, all.size), all.size / 20);
-	for (int i = 0; i < 50; i++)
-		free((char *)sets[i].text);
+	cr_expect_lt(pack(text.text.bytes, text.text.size, text.text.size), text.text.size / 20);
+	cr_assert_eq(metrics_finish(&packed), 0);
+	cr_expect_lt(expect_packed(&g, text.text.bytes, text.text.size), text.text.size / 40);
+	buffer_free(&text.text);
+	buffer_free(&packed.text);
 }
 
 /* ---- series ---- */
@@ -375,7 +445,7 @@ Test(metrics, rows_that_labels_do_not_tell_apart_are_one)
 	cr_expect_eq(memcmp(&a, &b, sizeof(a)), 0);
 	cr_expect_neq(a.at[0], a.at[1]);
 	cr_expect_neq(a.at[0], c.at[0]);
-	cr_assert_eq(metrics_numbers_new(&n, &s), 0);
+	cr_assert_eq(metrics_numbers_begin(&n, &s), 0);
 	row.request_bytes = (struct traffic_histogram){ .buckets = { [2] = 1 }, .sum = 4 };
 	metrics_numbers_add_http(&n, &a, &row);
 	metrics_numbers_add_http(&n, &b, &row);
@@ -413,6 +483,114 @@ Test(metrics, beyond_the_limit_what_has_a_series_keeps_it_and_nothing_else_gets_
 	metrics_series_free(&s);
 }
 
+/* ---- what was packed the last time ---- */
+
+/* All families, to one or both. */
+static void write_all(struct metrics_blocks *b, struct metrics_out *out,
+		      const struct metrics_series *s, const struct metrics_numbers *n)
+{
+	for (unsigned family = 0; family < METRICS_SERIES_FAMILIES; family++) {
+		cr_assert_eq(metrics_begin(out, metrics_series_family(family)), 0);
+		for (size_t i = 0; i < metrics_series_count(family, n); i++)
+			cr_assert_eq(metrics_blocks_write(b, out, family, s, n, i), 0);
+	}
+	cr_assert_eq(metrics_finish(out), 0);
+}
+
+/* What is packed is the text of the same numbers. */
+static void expect_told(struct metrics_blocks *b, enum metrics_format format,
+			const struct metrics_series *s, const struct metrics_numbers *n)
+{
+	struct metrics_out text = { .format = format }, packed = { .format = format };
+	struct metrics_gzip g = { 0 };
+
+	write_all(b, &text, s, n);
+	cr_assert_eq(metrics_gzip_begin(&g, tables(), format), 0);
+	packed.gzip = &g;
+	write_all(b, &packed, s, n);
+	expect_packed(&g, text.text.bytes, text.text.size);
+	buffer_free(&text.text);
+	buffer_free(&packed.text);
+}
+
+/* Blocks whose neighbours become longer, are others, or are of another format. */
+Test(metrics, what_has_not_changed_is_packed_as_before)
+{
+	enum { ROWS = 40 };
+	struct http_traffic row = row_of(TRAFFIC_SOURCE | TRAFFIC_DESTINATION, 200);
+	struct tcp_traffic tcp = { .opened = 9, .sent = 99 };
+	struct metrics_places places[ROWS];
+	struct metrics_blocks blocks = { 0 };
+	struct metrics_numbers n = { 0 };
+	struct metrics_series s;
+	unsigned seed = 5;
+
+	metrics_series_init(&s, 100000);
+	for (int i = 0; i < ROWS; i++) {
+		char from[128];
+
+		snprintf(from, sizeof(from), "w%d\nshop\nw\nv1\nw\nv1\nspiffe://c/w\n", i * 7);
+		row.key.is_tcp = i % 4 == 3;
+		places[i] = place(&s, &row, from, PEER("reviews"), "v1");
+	}
+	cr_assert_eq(metrics_numbers_begin(&n, &s), 0);
+	for (int round = 0; round < 200; round++) {
+		enum metrics_format format = round % 50 < 40 ? METRICS_TEXT : METRICS_OPENMETRICS;
+		int changed = round % 3 ? 1 : rand_r(&seed) % ROWS;
+
+		for (int i = 0; i < changed; i++) {
+			int which = rand_r(&seed) % ROWS;
+
+			row.requests = row.duration.buckets[rand_r(&seed) % TRAFFIC_BUCKETS] = 1;
+			row.request_bytes.buckets[3] = 1;
+			row.duration.sum = row.request_bytes.sum = (__u64)rand_r(&seed) % 5000;
+			if (which % 4 == 3)
+				metrics_numbers_add_tcp(&n, &places[which], &tcp);
+			else
+				metrics_numbers_add_http(&n, &places[which], &row);
+		}
+		expect_told(&blocks, format, &s, &n);
+		if (round == 100)
+			metrics_blocks_forget(&blocks);
+	}
+	metrics_blocks_forget(&blocks);
+	metrics_numbers_free(&n);
+	metrics_series_free(&s);
+}
+
+Test(metrics, blocks_are_put_only_behind_what_they_were_behind)
+{
+	const struct metrics_name name = metrics_name_of("x", "_total");
+	const struct metrics_labels a = labels_of("a=\"1\""), b = labels_of("b=\"1\"");
+	const struct metrics_number one = metrics_number_of(1), two = metrics_number_of(20);
+	const struct metrics_line first = { &name, a, METRICS_END, &one },
+				  longer = { &name, a, METRICS_END, &two },
+				  next = { &name, b, METRICS_END, &one };
+	static const char all[] =
+		"x_total{a=\"1\"} 1\nx_total{b=\"1\"} 1\nx_total{a=\"1\"} 20\n# x\n"
+		"x_total{a=\"1\"} 1\nx_total{b=\"1\"} 1\n";
+	struct metrics_gzip_block block = { 0 };
+	struct metrics_gzip_mark mark;
+	struct metrics_gzip g = { 0 };
+
+	cr_assert_eq(metrics_gzip_begin(&g, tables(), METRICS_TEXT), 0);
+	cr_expect_eq(metrics_gzip_again(&g, &block), 1, "there is none");
+	cr_assert_eq(metrics_gzip_line(&g, &first), 0);
+	mark = metrics_gzip_mark(&g);
+	cr_assert_eq(metrics_gzip_line(&g, &next), 0);
+	metrics_gzip_keep(&g, &mark, &block);
+	cr_expect_eq(metrics_gzip_again(&g, &block), 1, "behind itself");
+	cr_assert_eq(metrics_gzip_line(&g, &longer), 0);
+	cr_expect_eq(metrics_gzip_again(&g, &block), 1, "another length");
+	cr_assert_eq(metrics_gzip_text(&g, "# x\n", 4), 0);
+	cr_expect_eq(metrics_gzip_again(&g, &block), 1, "text");
+	cr_assert_eq(metrics_gzip_line(&g, &first), 0);
+	cr_expect_eq(metrics_gzip_again(&g, &block), 0);
+	cr_assert_eq(metrics_gzip_end(&g), 0);
+	expect_packed(&g, all, strlen(all));
+	metrics_gzip_block_free(&block);
+}
+
 /* ---- rows that are others' now ---- */
 
 Test(metrics, what_a_row_had_counted_stays_until_its_series_goes)
@@ -443,7 +621,7 @@ Test(metrics, what_a_row_had_counted_stays_until_its_series_goes)
 	cr_expect_eq(s.http.count, 1);
 	cr_expect_eq(s.made, 67);
 	cr_expect_eq(c.at[0], 1);
-	cr_assert_eq(metrics_numbers_new(&n, &s), 0);
+	cr_assert_eq(metrics_numbers_begin(&n, &s), 0);
 	row.requests = 1;
 	metrics_numbers_add_http(&n, &c, &row);
 	cr_expect_eq(n.http[0].requests, 8, "not less than before");
@@ -452,7 +630,7 @@ Test(metrics, what_a_row_had_counted_stays_until_its_series_goes)
 	/* The other series comes back from 0. */
 	again = place(&s, &row, PEER("gone"), PEER("reviews"), "v1");
 	cr_expect_eq(again.at[0], 2);
-	cr_assert_eq(metrics_numbers_new(&n, &s), 0);
+	cr_assert_eq(metrics_numbers_begin(&n, &s), 0);
 	cr_expect_eq(n.http[1].requests, 0);
 	metrics_numbers_free(&n);
 	metrics_series_free(&s);

@@ -195,6 +195,7 @@ static void tell(struct metrics_exchange *x)
 		(void)metrics_own_loop(d, is_ready(x), &to->samples);
 	supervisor_status(d->supervisor, &proxy);
 	to->proxy = proxy.pid;
+	to->last_cluster = registry_last(names, REG_CLUSTER);
 }
 
 static void look(void *arg)

@@ -41,6 +41,7 @@ struct metrics_told {
 	size_t sum_count;
 	bool has_sums; /* false: there was no memory for them */
 	pid_t proxy;
+	__u32 last_cluster; /* the highest id of one */
 };
 
 /* In the event loop, by what `d` has, which is borrowed like the loop. 0 or -errno. */

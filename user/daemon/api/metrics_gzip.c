@@ -3,6 +3,8 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -12,31 +14,123 @@ enum {
 	WORTH_MIN = 4, /* a shorter one is longer than what it stands for */
 	DISTANCE_MAX = 32768,
 	END_OF_BLOCK = 256,
-	CRC_LONG = 64,	      /* bytes */
-	WORTH_LOOKING = 24,   /* what is left of a line that is otherwise alike: a number */
-	LITERALS_AT_ONCE = 6, /* of 9 bits at most, in 56 */
-	SLACK = 64,	      /* bytes beside what lines take */
+	FIRST_LENGTH = 257,
+	LITERALS = 286,	     /* bytes, the end of the block, lengths */
+	DISTANCES = 30,
+	BITS_MAX = 15,	     /* of a code */
+	BITS_AT_ONCE = 56,
+	BYTES_PER_BYTE = 2,  /* that one takes at most, packed */
+	END_CODES = 3,	     /* what an end takes at most */
+	CRC_AHEAD = 80,	     /* bytes: a name has less, and so have an end and a number */
+	SLACK = 512,	     /* bytes beside what lines take: the header is in it */
 };
 
-static const uint32_t CRC_POLYNOMIAL = 0xedb88320; /* RFC 1952, 8: its lowest power is highest */
+static const uint32_t CRC_POLYNOMIAL = 0xedb88320; /* its lowest power is highest */
 
-/* ---- bits ---- */
+/* ---- codes: RFC 1951, 3.2.2: the first bit of one is its highest ---- */
 
-/* At most 56. There is room. */
-static void put_bits(struct metrics_gzip *g, uint64_t value, unsigned count)
+struct code {
+	uint32_t bits; /* the first one lowest */
+	unsigned count;
+};
+
+/* An end: all of it, and without what those of buckets begin with. */
+struct end {
+	struct metrics_gzip_codes all[END_CODES], rest[END_CODES];
+	size_t len;
+	uint32_t crc;
+};
+
+struct metrics_gzip_tables {
+	struct code literals[LITERALS], distances[DISTANCES];
+	struct code lengths[LENGTH_MAX + 1]; /* with what follows the code */
+	struct end ends[2][METRICS_ENDS];
+	uint32_t crc_ahead[CRC_AHEAD][256]; /* [n][byte]: what it does that n bytes follow */
+};
+
+/* There is room. */
+static inline void put_bits(struct metrics_gzip_bits *b, uint64_t value, unsigned count)
 {
 	uint64_t little;
 
-	g->bits |= value << g->bit_count;
-	g->bit_count += count;
-	little = htole64(g->bits);
-	memcpy(g->out.bytes + g->out.size, &little, sizeof(little));
-	g->out.size += g->bit_count / 8;
-	g->bits >>= g->bit_count & ~7u;
-	g->bit_count &= 7;
+	b->bits |= value << b->count;
+	b->count += count;
+	little = htole64(b->bits);
+	memcpy(b->at, &little, sizeof(little));
+	b->at += b->count / 8;
+	b->bits >>= b->count & ~7u;
+	b->count &= 7;
 }
 
-/* ---- the fixed codes of RFC 1951, 3.2.6: the first bit of a code is its highest ---- */
+static inline void put_codes(struct metrics_gzip_bits *b, struct metrics_gzip_codes c)
+{
+	put_bits(b, c.bits, c.count);
+}
+
+/* Up to the first that is empty, or all. */
+static inline void put_all_codes(struct metrics_gzip_bits *b, const struct metrics_gzip_codes *c, int max)
+{
+	for (; max && c->count; max--)
+		put_codes(b, *c++);
+}
+
+static struct metrics_gzip_codes then(struct metrics_gzip_codes a, uint64_t bits, unsigned count)
+{
+	return (struct metrics_gzip_codes){ a.bits | bits << a.count, a.count + count };
+}
+
+/* How often each comes, more or less, in 1,000 lines: most of it is matches of 258, numbers, and
+ * what is around numbers. */
+static unsigned literal_weight(unsigned symbol)
+{
+	if (symbol >= '0' && symbol <= '9')
+		return 1000;
+	if (symbol == LITERALS - 1)
+		return 2000;
+	if (symbol == '"' || symbol == '}' || symbol == ' ' || symbol == '\n')
+		return 500;
+	if (symbol == '.' || symbol == 'e' || symbol == '+')
+		return 60;
+	if (symbol > END_OF_BLOCK)
+		return 25;
+	return symbol >= ' ' && symbol <= 'z' ? 5 : 2;
+}
+
+/* A line is 500 to 1,500 bytes long. */
+static unsigned distance_weight(unsigned symbol)
+{
+	return symbol >= 18 && symbol <= 20 ? 100 : symbol >= 16 && symbol <= 21 ? 30 : 1;
+}
+
+/* A tree over symbols and over what has been put together. */
+struct tree {
+	unsigned weights[2 * LITERALS], parents[2 * LITERALS]; /* 0: none, which the root is */
+	unsigned count;
+};
+
+static unsigned lightest(const struct tree *t)
+{
+	unsigned best = t->count;
+
+	for (unsigned i = 0; i < t->count; i++)
+		if (!t->parents[i] && (best == t->count || t->weights[i] < t->weights[best]))
+			best = i;
+	return best;
+}
+
+/* Huffman's: the two lightest are put together until one is left. */
+static void grow(struct tree *t, unsigned symbols)
+{
+	while (t->count < 2 * symbols - 1) {
+		unsigned one = lightest(t), other;
+
+		t->parents[one] = t->count;
+		other = lightest(t);
+		t->parents[other] = t->count;
+		t->weights[t->count] = t->weights[one] + t->weights[other];
+		t->parents[t->count++] = 0;
+	}
+}
 
 static uint32_t reversed(uint32_t code, unsigned count)
 {
@@ -47,22 +141,23 @@ static uint32_t reversed(uint32_t code, unsigned count)
 	return out;
 }
 
-static void make_codes(struct metrics_gzip *g)
+static void make_codes(struct code *codes, unsigned symbols, unsigned (*weight)(unsigned symbol))
 {
-	for (unsigned i = 0; i < GZIP_SYMBOLS; i++) {
-		unsigned code = i < 144	  ? 0x30 + i
-				: i < 256 ? 0x190 + i - 144
-				: i < 280 ? i - 256
-					  : 0xc0 + i - 280;
+	struct tree tree = { .count = symbols };
+	uint32_t code = 0;
 
-		g->code_bits[i] = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8;
-		g->codes[i] = (uint16_t)reversed(code, g->code_bits[i]);
+	for (unsigned i = 0; i < symbols; i++)
+		tree.weights[i] = weight(i);
+	grow(&tree, symbols);
+	for (unsigned i = 0; i < symbols; i++) {
+		codes[i].count = 0;
+		for (unsigned at = i; tree.parents[at]; at = tree.parents[at])
+			codes[i].count++;
 	}
-}
-
-static void put_symbol(struct metrics_gzip *g, unsigned symbol)
-{
-	put_bits(g, g->codes[symbol], g->code_bits[symbol]);
+	for (unsigned bits = 1; bits <= BITS_MAX; bits++, code <<= 1)
+		for (unsigned i = 0; i < symbols; i++)
+			if (codes[i].count == bits)
+				codes[i].bits = reversed(code++, bits);
 }
 
 /* A number of which the highest bits are the code, and the others follow. */
@@ -81,75 +176,187 @@ static struct split split(unsigned n, unsigned fine)
 			       .extra = n & ((1u << extra_bits) - 1) };
 }
 
-/* Bits that are put together: each put_bits() waits for the one before. */
-struct code {
-	uint64_t bits;
-	unsigned count;
-};
-
-static struct code then(struct code a, uint64_t bits, unsigned count)
+static struct code with_extra(struct code c, struct split s)
 {
-	return (struct code){ a.bits | bits << a.count, a.count + count };
+	return (struct code){ c.bits | s.extra << c.count, c.count + s.extra_bits };
 }
 
-static struct code length_code(const struct metrics_gzip *g, size_t length)
+static void make_lengths(struct metrics_gzip_tables *t)
 {
-	struct split s = split((unsigned)length - LENGTH_MIN, 2);
-	unsigned symbol;
+	for (unsigned n = LENGTH_MIN; n < LENGTH_MAX; n++) {
+		struct split s = split(n - LENGTH_MIN, 2);
 
-	if (length == LENGTH_MAX) /* has a code of its own */
-		s = (struct split){ .code = 28 };
-	symbol = 257 + s.code;
-	return then((struct code){ g->codes[symbol], g->code_bits[symbol] }, s.extra, s.extra_bits);
+		t->lengths[n] = with_extra(t->literals[FIRST_LENGTH + s.code], s);
+	}
+	t->lengths[LENGTH_MAX] = t->literals[LITERALS - 1]; /* a code of its own */
 }
 
-static struct code distance_code(size_t distance)
+static struct code distance_code(const struct metrics_gzip_tables *t, size_t distance)
 {
 	struct split s = split((unsigned)distance - 1, 1);
 
-	return then((struct code){ reversed(s.code, 5), 5 }, s.extra, s.extra_bits);
+	return with_extra(t->distances[s.code], s);
 }
 
-/* Those that lie that far back. */
-static void put_match(struct metrics_gzip *g, size_t count, size_t distance)
+/* As much of it as fits. Returns how much that was. */
+static size_t codes_of(const struct metrics_gzip_tables *t, const char *text, size_t len,
+		       struct metrics_gzip_codes *out)
 {
-	const struct code far = distance_code(distance);
-	struct code one = length_code(g, LENGTH_MAX), two;
+	size_t i = 0;
 
-	one = then(one, far.bits, far.count);
-	two = then(one, one.bits, one.count);
-	for (; count >= 2 * LENGTH_MAX + LENGTH_MIN; count -= 2 * LENGTH_MAX)
-		put_bits(g, two.bits, two.count);
-	while (count) {
-		size_t some = count;
+	*out = (struct metrics_gzip_codes){ 0 };
+	for (; i < len; i++) {
+		struct code c = t->literals[(unsigned char)text[i]];
 
-		if (some > LENGTH_MAX)
-			some = count - LENGTH_MAX < LENGTH_MIN ? count - LENGTH_MIN : LENGTH_MAX;
-		one = length_code(g, some);
-		one = then(one, far.bits, far.count);
-		put_bits(g, one.bits, one.count);
-		count -= some;
+		if (out->count + c.count > BITS_AT_ONCE)
+			break;
+		*out = then(*out, c.bits, c.count);
+	}
+	return i;
+}
+
+/* All of it, in so many at most. */
+static void all_codes_of(const struct metrics_gzip_tables *t, const char *text, size_t len,
+			 struct metrics_gzip_codes *out, int max)
+{
+	for (size_t done = 0; max; max--)
+		done += codes_of(t, text + done, len - done, out++);
+}
+
+/* RFC 1951, 3.2.7: with codes of 4 bits each for the lengths of 1 to 15 bits, and no others. */
+static void put_tables(struct metrics_gzip_bits *b)
+{
+	const struct metrics_gzip_tables *t = b->tables;
+
+	put_bits(b, LITERALS - 257, 5);
+	put_bits(b, DISTANCES - 1, 5);
+	put_bits(b, 19 - 4, 4);
+	for (int i = 0; i < 3; i++) /* what repeats others */
+		put_bits(b, 0, 3);
+	for (int i = 0; i < 16; i++)
+		put_bits(b, 4, 3);
+	for (int i = 0; i < LITERALS; i++)
+		put_bits(b, reversed(t->literals[i].count, 4), 4);
+	for (int i = 0; i < DISTANCES; i++)
+		put_bits(b, reversed(t->distances[i].count, 4), 4);
+}
+
+/* ---- the CRC ---- */
+
+static void make_crc_ahead(uint32_t ahead[CRC_AHEAD][256])
+{
+	const z_crc_t *first = get_crc_table();
+
+	for (unsigned i = 0; i < 256; i++) {
+		ahead[0][i] = (uint32_t)first[i];
+		for (int n = 1; n < CRC_AHEAD; n++)
+			ahead[n][i] = ahead[n - 1][i] >> 8 ^ first[ahead[n - 1][i] & 255];
 	}
 }
 
-static void put_literals(struct metrics_gzip *g, const char *at, size_t count)
+/* What becomes of it behind so many bytes, but for what these do themselves. */
+static uint32_t crc_behind(const struct metrics_gzip_tables *t, uint32_t crc, size_t n)
+{
+	if (n < 4 || n > CRC_AHEAD)
+		return (uint32_t)crc32_combine_op(crc, 0, crc32_combine_gen((z_off_t)n));
+	return t->crc_ahead[n - 1][crc & 255] ^ t->crc_ahead[n - 2][crc >> 8 & 255] ^
+	       t->crc_ahead[n - 3][crc >> 16 & 255] ^ t->crc_ahead[n - 4][crc >> 24];
+}
+
+/* What labels do, for each four bits. */
+static void make_shift(struct metrics_gzip_shift *s, const struct metrics_labels *l)
+{
+	uint32_t op = l->crc_op;
+
+	s->len = l->len;
+	for (int i = 8; i--;) {
+		for (unsigned bit = 8; bit; bit >>= 1) {
+			s->by[i][bit] = op;
+			op = op & 1 ? op >> 1 ^ CRC_POLYNOMIAL : op >> 1;
+		}
+		s->by[i][0] = 0;
+		for (unsigned n = 3; n < 16; n++)
+			s->by[i][n] = s->by[i][n & (n - 1)] ^ s->by[i][n & -n];
+	}
+}
+
+static uint32_t crc_behind_labels(struct metrics_gzip *g, uint32_t crc,
+				  const struct metrics_labels *l)
+{
+	struct metrics_gzip_shift *s = &g->shifts[l->len % METRICS_GZIP_SHIFTS];
+
+	if (s->len != l->len)
+		make_shift(s, l);
+	return s->by[0][crc & 15] ^ s->by[1][crc >> 4 & 15] ^ s->by[2][crc >> 8 & 15] ^
+	       s->by[3][crc >> 12 & 15] ^ s->by[4][crc >> 16 & 15] ^ s->by[5][crc >> 20 & 15] ^
+	       s->by[6][crc >> 24 & 15] ^ s->by[7][crc >> 28];
+}
+
+static void add_crc(struct metrics_gzip *g, const struct metrics_line *line, const struct end *end)
+{
+	const struct metrics_gzip_tables *t = g->tables;
+	const size_t number = line->number->len;
+	uint32_t crc = crc_behind(t, g->crc, line->name->len) ^ line->name->crc;
+
+	crc = crc_behind_labels(g, crc, &line->labels) ^ line->labels.crc;
+	crc = crc_behind(t, crc, end->len + number) ^ crc_behind(t, end->crc, number);
+	g->crc = crc ^ g->number.crc;
+}
+
+/* ---- matches ---- */
+
+/* Puts what does not fit behind them any more. */
+static inline struct metrics_gzip_codes put_full(struct metrics_gzip_bits *b,
+						 struct metrics_gzip_codes codes, unsigned more)
+{
+	if (codes.count + more <= BITS_AT_ONCE)
+		return codes;
+	put_codes(b, codes);
+	return (struct metrics_gzip_codes){ 0 };
+}
+
+static struct metrics_gzip_codes match_codes(const struct metrics_gzip_tables *t, size_t length,
+					     struct code far)
+{
+	const struct code near = t->lengths[length];
+
+	return then((struct metrics_gzip_codes){ near.bits, near.count }, far.bits, far.count);
+}
+
+/* So many bytes that lie that far back. */
+static void put_match(struct metrics_gzip_bits *b, size_t count, size_t distance)
+{
+	const struct metrics_gzip_tables *t = b->tables;
+	const struct code far = distance_code(t, distance);
+	const struct metrics_gzip_codes most = match_codes(t, LENGTH_MAX, far);
+	struct metrics_gzip_codes codes = { 0 }, rest;
+
+	for (; count >= LENGTH_MAX + LENGTH_MIN; count -= LENGTH_MAX) {
+		codes = put_full(b, codes, most.count);
+		codes = then(codes, most.bits, most.count);
+	}
+	if (count > LENGTH_MAX) { /* what would be left is too short for a code */
+		rest = match_codes(t, LENGTH_MIN, far);
+		codes = put_full(b, codes, rest.count);
+		codes = then(codes, rest.bits, rest.count);
+		count -= LENGTH_MIN;
+	}
+	rest = match_codes(t, count, far);
+	codes = put_full(b, codes, rest.count);
+	put_codes(b, then(codes, rest.bits, rest.count));
+}
+
+static void put_literals(struct metrics_gzip_bits *b, const char *at, size_t count)
 {
 	while (count) {
-		size_t some = count < LITERALS_AT_ONCE ? count : LITERALS_AT_ONCE;
-		struct code code = { 0 };
+		struct metrics_gzip_codes codes;
+		size_t some = codes_of(b->tables, at, count, &codes);
 
-		for (size_t i = 0; i < some; i++) {
-			unsigned symbol = (unsigned char)at[i];
-
-			code = then(code, g->codes[symbol], g->code_bits[symbol]);
-		}
-		put_bits(g, code.bits, code.count);
+		put_codes(b, codes);
 		at += some;
 		count -= some;
 	}
 }
-
-/* ---- lines ---- */
 
 static size_t common(const char *a, const char *b, size_t max)
 {
@@ -160,7 +367,7 @@ static size_t common(const char *a, const char *b, size_t max)
 		memcpy(&x, a + n, sizeof(x));
 		memcpy(&y, b + n, sizeof(y));
 		if (x != y)
-			break;
+			return n + (size_t)__builtin_ctzll(le64toh(x ^ y)) / 8;
 	}
 	while (n < max && a[n] == b[n])
 		n++;
@@ -180,25 +387,17 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* A part of a line by the same part of the last one, which lies `distance` back. `alike`: so many
- * bytes in front of it, not put yet, are as that far back, too. */
-static void pack_part(struct metrics_gzip *g, const char *part, size_t len, const char *last,
-		      size_t last_len, size_t distance, size_t alike)
+/* A part of a line by the same part of the last one, which lies `distance` back. */
+static void pack_part(struct metrics_gzip_bits *b, const char *part, size_t len,
+		      const char *last, size_t last_len, size_t distance)
 {
-	size_t same = common(part, last, least(len, last_len)), i = 0, k = 0, next;
+	size_t k = 0, next;
 
-	if (alike) {
-		put_match(g, alike + same, distance);
-		i = k = same;
-		same = 0;
-	}
-	if (alike && len - i < WORTH_LOOKING) {
-		put_literals(g, part + i, len - i);
-		return;
-	}
-	for (; i < len; same = common(part + i, last + k, least(len - i, last_len - k))) {
+	for (size_t i = 0; i < len;) {
+		size_t same = common(part + i, last + k, least(len - i, last_len - k));
+
 		if (same >= WORTH_MIN && distance + i - k <= DISTANCE_MAX) {
-			put_match(g, same, distance + i - k);
+			put_match(b, same, distance + i - k);
 			i += same;
 			k += same;
 			continue;
@@ -209,229 +408,267 @@ static void pack_part(struct metrics_gzip *g, const char *part, size_t len, cons
 			next++;
 			k += k < last_len;
 		}
-		put_literals(g, part + i, next - i);
+		put_literals(b, part + i, next - i);
 		i = next;
 	}
 }
 
-static size_t line_len(const struct metrics_gzip_line *l)
+/* ---- lines that tell of traffic ---- */
+
+static bool has_labels_of(const struct metrics_line *line, const struct metrics_gzip_last *last)
 {
-	return l->before_len + l->labels.len + l->after_len;
+	return last->labels.text == line->labels.text && last->labels.len == line->labels.len &&
+	       line->labels.len >= WORTH_MIN;
 }
 
-static bool has_labels_of(const struct metrics_gzip_line *a, const struct metrics_gzip_line *b)
+static void pack_labels(struct metrics_gzip_bits *b, const struct metrics_line *line,
+			const struct metrics_gzip_last *last)
 {
-	return a->labels.len && a->labels.text == b->labels.text;
-}
+	size_t far = last->len + line->name->len - last->head_len;
 
-/* Whether the two are alike up to the end of their labels. */
-static bool has_head_of(const struct metrics_gzip_line *a, const struct metrics_gzip_line *b)
-{
-	return has_labels_of(a, b) && a->before_len == b->before_len &&
-	       !memcmp(a->before, b->before, a->before_len);
-}
-
-static void pack_line(struct metrics_gzip *g, const struct metrics_gzip_line *line, bool same_head)
-{
-	const struct metrics_gzip_line *last = &g->last;
-	size_t far = line_len(last), head = line->before_len + line->labels.len;
-	size_t last_head = last->before_len + last->labels.len;
-
-	if (same_head && head >= WORTH_MIN && far <= DISTANCE_MAX) {
-		pack_part(g, line->after, line->after_len, last->after, last->after_len, far, head);
-		return;
-	}
-	pack_part(g, line->before, line->before_len, last->before, last->before_len, far, 0);
-	far = far + line->before_len - last->before_len;
-	if (has_labels_of(line, last) && line->labels.len >= WORTH_MIN && far <= DISTANCE_MAX)
-		put_match(g, line->labels.len, far);
+	if (has_labels_of(line, last) && far <= DISTANCE_MAX)
+		put_match(b, line->labels.len, far);
 	else
-		pack_part(g, line->labels.text, line->labels.len, last->labels.text,
-			  last->labels.len, far, 0);
-	pack_part(g, line->after, line->after_len, last->after, last->after_len,
-		  line_len(last) + head - last_head, 0);
+		pack_part(b, line->labels.text, line->labels.len, last->labels.text,
+			  last->labels.len, far);
 }
 
-/* ---- the CRC: what is told to be as before is not gone over again ---- */
-
-/* What so many bytes behind a CRC do to it, as crc32_combine_gen() has it, for each four bits. */
-static void make_shift(uint32_t shift[8][16], uint32_t op)
+static void pack_line(struct metrics_gzip *g, const struct metrics_line *line,
+		      const struct end *end)
 {
-	for (int i = 8; i--;) {
-		for (unsigned bit = 8; bit; bit >>= 1) {
-			shift[i][bit] = op;
-			op = op & 1 ? op >> 1 ^ CRC_POLYNOMIAL : op >> 1;
-		}
-		shift[i][0] = 0;
-		for (unsigned n = 3; n < 16; n++)
-			shift[i][n] = shift[i][n & (n - 1)] ^ shift[i][n & -n];
-	}
-}
+	const struct metrics_gzip_last *last = &g->last;
+	struct metrics_gzip_bits b = g->bits; /* in registers */
 
-static uint32_t shifted(uint32_t crc, uint32_t shift[8][16])
-{
-	uint32_t out = 0;
-
-	for (int i = 0; i < 8; i++)
-		out ^= shift[i][crc >> (4 * i) & 15];
-	return out;
-}
-
-/* tables[n][byte]: what a byte does that n others follow. */
-static void make_crc_tables(uint32_t tables[4][256])
-{
-	const z_crc_t *first = get_crc_table();
-
-	for (unsigned i = 0; i < 256; i++) {
-		tables[0][i] = (uint32_t)first[i];
-		for (int n = 1; n < 4; n++)
-			tables[n][i] = tables[n - 1][i] >> 8 ^ first[tables[n - 1][i] & 255];
-	}
-}
-
-/* zlib goes over what is short byte by byte, which takes three times as long. */
-static uint32_t crc_of(const struct metrics_gzip *g, uint32_t crc, const char *bytes, size_t len)
-{
-	if (len >= CRC_LONG)
-		return (uint32_t)crc32(crc, (const Bytef *)bytes, (uInt)len);
-	crc = ~crc;
-	for (; len >= 4; len -= 4, bytes += 4) {
-		uint32_t four;
-
-		memcpy(&four, bytes, sizeof(four));
-		crc ^= le32toh(four);
-		crc = g->crc_tables[3][crc & 255] ^ g->crc_tables[2][crc >> 8 & 255] ^
-		      g->crc_tables[1][crc >> 16 & 255] ^ g->crc_tables[0][crc >> 24];
-	}
-	for (; len; len--, bytes++)
-		crc = crc >> 8 ^ g->crc_tables[0][(crc ^ (unsigned char)*bytes) & 255];
-	return ~crc;
-}
-
-static uint32_t with_labels(uint32_t crc, const struct metrics_labels *l)
-{
-	return (uint32_t)crc32_combine_op(crc, l->crc, l->crc_op);
-}
-
-static void make_head(struct metrics_gzip *g, const struct metrics_gzip_line *line)
-{
-	struct metrics_gzip_head *head = &g->head;
-	uint32_t before = (uint32_t)crc32_combine_gen((z_off_t)line->before_len);
-
-	head->is = true;
-	head->crc = with_labels(crc_of(g, 0, line->before, line->before_len), &line->labels);
-	/* Both, one after the other. */
-	make_shift(head->shift, (uint32_t)crc32_combine_op(before, 0, line->labels.crc_op));
-}
-
-static void add_crc(struct metrics_gzip *g, const struct metrics_gzip_line *line, bool same_head)
-{
-	if (same_head && !g->head.is)
-		make_head(g, line);
-	g->head.is = same_head;
-	if (same_head) {
-		g->crc = shifted(g->crc, g->head.shift) ^ g->head.crc;
+	if (last->name == line->name && has_labels_of(line, last) && last->len <= DISTANCE_MAX &&
+	    line->end < METRICS_END && last->end < METRICS_END) {
+		put_match(&b, line->name->len + line->labels.len + strlen(METRICS_BUCKET_BEGINS),
+			  last->len);
+		put_all_codes(&b, end->rest, END_CODES);
 	} else {
-		g->crc = crc_of(g, g->crc, line->before, line->before_len);
-		if (line->labels.len)
-			g->crc = with_labels(g->crc, &line->labels);
+		pack_part(&b, line->name->text, line->name->len, last->head, last->head_len,
+			  last->len);
+		pack_labels(&b, line, last);
+		put_all_codes(&b, end->all, END_CODES);
 	}
-	g->crc = crc_of(g, g->crc, line->after, line->after_len);
-	g->size += (uint32_t)line_len(line);
+	put_all_codes(&b, g->number.codes, METRICS_GZIP_NUMBER_CODES);
+	g->bits.at = b.at; /* one by one: the whole would be read before it is written */
+	g->bits.bits = b.bits;
+	g->bits.count = b.count;
 }
 
-/* What it points to but for the labels is the caller's. */
+static uint32_t number_crc(const struct metrics_gzip_tables *t, const struct metrics_number *n)
+{
+	const unsigned char *end = (const unsigned char *)n->room + sizeof(n->room);
+	uint32_t crc = 0;
+
+#pragma GCC unroll 8
+	for (size_t i = 0; i < 8; i++) /* zeros before it do nothing */
+		crc ^= t->crc_ahead[i][end[-1 - (int)i]];
+	for (size_t i = 8; i < n->len; i++)
+		crc ^= t->crc_ahead[i][end[-1 - (int)i]];
+	return crc;
+}
+
+/* Often it is the last line's. */
+static void look_at_number(struct metrics_gzip *g, const struct metrics_number *number)
+{
+	struct metrics_gzip_number *n = &g->number;
+
+	if (!memcmp(n->is.room, number->room, sizeof(number->room)))
+		return;
+	n->is = *number;
+	n->crc = number_crc(g->tables, number);
+	all_codes_of(g->tables, metrics_number_text(number), number->len, n->codes,
+		     METRICS_GZIP_NUMBER_CODES);
+}
+
+/* Room for what so many bytes take, packed: from bits.at on. */
+static int reserve(struct metrics_gzip *g, size_t len)
+{
+	size_t want = len * BYTES_PER_BYTE + SLACK;
+
+	if (g->out.room - g->out.size < want && buffer_reserve(&g->out, want))
+		return -ENOMEM;
+	g->bits.at = g->out.bytes + g->out.size;
+	return 0;
+}
+
+/* What has been put there. */
+static void commit(struct metrics_gzip *g)
+{
+	g->out.size = (size_t)(g->bits.at - g->out.bytes);
+}
+
+int metrics_gzip_line(struct metrics_gzip *g, const struct metrics_line *line)
+{
+	const struct end *end = &g->tables->ends[g->format][line->end];
+	size_t len = line->name->len + line->labels.len + end->len + line->number->len;
+
+	if (reserve(g, len))
+		return -ENOMEM;
+	look_at_number(g, line->number);
+	pack_line(g, line, end);
+	commit(g);
+	add_crc(g, line, end);
+	g->size += (uint32_t)len;
+	g->last = (struct metrics_gzip_last){ line->name,   line->name->text, line->name->len,
+					      line->labels, line->end,	      len };
+	return 0;
+}
+
+/* ---- any others ---- */
+
+static struct metrics_gzip_last text_line(const char *line, size_t len)
+{
+	return (struct metrics_gzip_last){
+		.head = line, .head_len = len, .labels = { .text = "" }, .len = len
+	};
+}
+
+static int add_text(struct metrics_gzip *g, const char *line, size_t len)
+{
+	const struct metrics_gzip_last *last = &g->last;
+
+	if (reserve(g, len))
+		return -ENOMEM;
+	pack_part(&g->bits, line, len, last->head, last->head_len, last->len);
+	commit(g);
+	g->crc = ~(uint32_t)crc32(~g->crc, (const Bytef *)line, (uInt)len);
+	g->size += (uint32_t)len;
+	g->last = text_line(line, len);
+	return 0;
+}
+
 static int keep_last(struct metrics_gzip *g)
 {
-	struct metrics_gzip_line *last = &g->last;
-
-	if (last->before == g->kept.bytes)
-		return 0;
 	g->kept.size = 0;
-	if (buffer_add(&g->kept, last->before, last->before_len) ||
-	    buffer_add(&g->kept, last->after, last->after_len))
+	if (buffer_add(&g->kept, g->last.head, g->last.head_len))
 		return -ENOMEM;
-	last->before = g->kept.bytes;
-	last->after = g->kept.bytes + last->before_len;
+	g->last.head = g->kept.bytes;
 	return 0;
 }
 
-static struct metrics_gzip_line line_of(const char *text, size_t len,
-					const struct metrics_labels *labels)
-{
-	const char *mark = labels ? memchr(text, METRICS_MARK[0], len) : NULL;
-	struct metrics_gzip_line line = {
-		.before = text, .before_len = len, .after = text + len, .labels = { .text = "" }
-	};
-
-	if (!mark)
-		return line;
-	line.before_len = (size_t)(mark - text);
-	line.labels = *labels;
-	line.after = mark + 1;
-	line.after_len = len - line.before_len - 1;
-	return line;
-}
-
-static int add_line(struct metrics_gzip *g, const struct metrics_gzip_line *line)
-{
-	size_t len = line_len(line);
-	bool same_head = has_head_of(line, &g->last);
-
-	if (buffer_reserve(&g->out, len + len / 8 + SLACK))
-		return -ENOMEM;
-	pack_line(g, line, same_head);
-	add_crc(g, line, same_head);
-	g->last = *line;
-	return 0;
-}
-
-int metrics_gzip_add(struct metrics_gzip *g, const char *lines, size_t size,
-		     const struct metrics_labels *labels)
+int metrics_gzip_text(struct metrics_gzip *g, const char *lines, size_t size)
 {
 	const char *end = size ? lines + size : lines;
 	int r = 0;
 
+	if (!size)
+		return 0;
 	while (!r && lines < end) {
 		const char *newline = memchr(lines, '\n', (size_t)(end - lines));
 		size_t len = (size_t)((newline ? newline + 1 : end) - lines);
-		struct metrics_gzip_line line = line_of(lines, len, labels);
 
-		r = add_line(g, &line);
+		r = add_text(g, lines, len);
 		lines += len;
 	}
 	return r ? r : keep_last(g);
 }
 
-int metrics_gzip_begin(struct metrics_gzip *g)
+/* ---- blocks ---- */
+
+static bool is_same_place(const struct metrics_gzip_last *a, const struct metrics_gzip_last *b)
+{
+	return a->name == b->name && a->head == b->head && a->head_len == b->head_len &&
+	       a->labels.text == b->labels.text && a->labels.len == b->labels.len &&
+	       a->end == b->end && a->len == b->len;
+}
+
+struct metrics_gzip_mark metrics_gzip_mark(const struct metrics_gzip *g)
+{
+	return (struct metrics_gzip_mark){ g->last, g->out.size, g->bits.count, g->crc, g->size };
+}
+
+/* Those from there on that one can have at once; there are some behind them, or SLACK is. */
+static uint64_t bits_at(const char *bytes, size_t bit, unsigned count)
+{
+	uint64_t word;
+
+	memcpy(&word, bytes + bit / 8, sizeof(word));
+	return (le64toh(word) >> bit % 8) & (UINT64_MAX >> (64 - count));
+}
+
+void metrics_gzip_keep(const struct metrics_gzip *g, const struct metrics_gzip_mark *m,
+		       struct metrics_gzip_block *out)
+{
+	const size_t end = g->out.size * 8 + g->bits.count;
+	unsigned some = 0;
+
+	out->format = g->format;
+	out->before = m->before;
+	out->after = g->last;
+	out->size = g->size - m->size;
+	out->crc_op = (uint32_t)crc32_combine_gen(out->size);
+	out->crc = g->crc ^ (uint32_t)crc32_combine_op(m->crc, 0, out->crc_op);
+	out->bits.count = 0;
+	for (size_t at = m->at * 8 + m->bit; at < end; at += some) {
+		uint64_t *slot = table_push(&out->bits);
+
+		some = end - at < BITS_AT_ONCE ? (unsigned)(end - at) : BITS_AT_ONCE;
+		out->last_bits = slot ? some : 0;
+		if (!slot)
+			return;
+		*slot = bits_at(g->out.bytes, at, some);
+	}
+}
+
+int metrics_gzip_again(struct metrics_gzip *g, const struct metrics_gzip_block *b)
+{
+	struct metrics_gzip_bits to;
+
+	if (!b->last_bits || b->format != g->format || !is_same_place(&g->last, &b->before))
+		return 1;
+	if (reserve(g, b->bits.count * sizeof(uint64_t)))
+		return -ENOMEM;
+	to = g->bits;
+	for (size_t i = 0; i + 1 < b->bits.count; i++)
+		put_bits(&to, b->bits.items[i], BITS_AT_ONCE);
+	put_bits(&to, b->bits.items[b->bits.count - 1], b->last_bits);
+	g->bits = to;
+	commit(g);
+	g->crc = (uint32_t)crc32_combine_op(g->crc, 0, b->crc_op) ^ b->crc;
+	g->size += b->size;
+	g->last = b->after;
+	return 0;
+}
+
+void metrics_gzip_block_free(struct metrics_gzip_block *b)
+{
+	free(b->bits.items);
+	*b = (struct metrics_gzip_block){ 0 };
+}
+
+/* ---- the beginning and the end ---- */
+
+int metrics_gzip_begin(struct metrics_gzip *g, const struct metrics_gzip_tables *t,
+		       enum metrics_format format)
 {
 	static const char header[] = { 0x1f, (char)0x8b, 8, 0, 0, 0, 0, 0, 0, 3 /* Unix */ };
-	int r = buffer_reserve(&g->out, SLACK);
 
-	if (!r)
-		r = buffer_add(&g->out, header, sizeof(header));
-	if (!r)
-		r = buffer_add(&g->kept, "", 1);
-	if (r)
-		return r;
-	g->last = line_of(g->kept.bytes, 0, NULL);
-	make_codes(g);
-	make_crc_tables(g->crc_tables);
-	put_bits(g, 1, 1); /* the last block, */
-	put_bits(g, 1, 2); /* by the fixed codes */
+	if (buffer_add(&g->out, header, sizeof(header)) || reserve(g, 0))
+		return -ENOMEM;
+	g->tables = g->bits.tables = t;
+	g->format = format;
+	g->crc = UINT32_MAX;
+	g->last = text_line("", 0);
+	put_bits(&g->bits, 1, 1); /* the last block, */
+	put_bits(&g->bits, 2, 2); /* by codes of its own */
+	put_tables(&g->bits);
+	commit(g);
 	return 0;
 }
 
 int metrics_gzip_end(struct metrics_gzip *g)
 {
+	const struct code end = g->tables->literals[END_OF_BLOCK];
 	uint32_t trailer[2];
-	int r = buffer_reserve(&g->out, SLACK);
 
-	if (r)
-		return r;
-	put_symbol(g, END_OF_BLOCK);
-	put_bits(g, 0, (8 - g->bit_count) & 7);
-	trailer[0] = htole32(g->crc);
+	if (reserve(g, sizeof(trailer)))
+		return -ENOMEM;
+	put_bits(&g->bits, end.bits, end.count);
+	put_bits(&g->bits, 0, (8 - g->bits.count) & 7);
+	commit(g);
+	trailer[0] = htole32(~g->crc);
 	trailer[1] = htole32(g->size);
 	return buffer_add(&g->out, trailer, sizeof(trailer));
 }
@@ -440,4 +677,36 @@ void metrics_gzip_free(struct metrics_gzip *g)
 {
 	buffer_free(&g->out);
 	buffer_free(&g->kept);
+}
+
+static void make_end(const struct metrics_gzip_tables *t, const char *text, struct end *out)
+{
+	const size_t begins = strlen(METRICS_BUCKET_BEGINS);
+
+	out->len = strlen(text);
+	out->crc = metrics_crc(text, out->len);
+	all_codes_of(t, text, out->len, out->all, END_CODES);
+	if (out->len > begins)
+		all_codes_of(t, text + begins, out->len - begins, out->rest, END_CODES);
+}
+
+struct metrics_gzip_tables *metrics_gzip_tables_new(void)
+{
+	struct metrics_gzip_tables *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	make_codes(t->literals, LITERALS, literal_weight);
+	make_codes(t->distances, DISTANCES, distance_weight);
+	make_lengths(t);
+	make_crc_ahead(t->crc_ahead);
+	for (int format = METRICS_TEXT; format <= METRICS_OPENMETRICS; format++)
+		for (unsigned i = 0; i < METRICS_ENDS; i++)
+			make_end(t, metrics_end(format, i), &t->ends[format][i]);
+	return t;
+}
+
+void metrics_gzip_tables_free(struct metrics_gzip_tables *t)
+{
+	free(t);
 }

@@ -3,52 +3,101 @@
 #define WEFT_DAEMON_API_METRICS_GZIP_H
 /*
  * gzip (RFC 1952, 1951) of lines that are much like the one before: a line of /metrics has 800
- * bytes of labels, of which its neighbour has all. Only that one is looked at, which takes a tenth
- * of zlib's time and makes nearly as little of it; and labels that both are told to have are not
- * looked at again.
+ * bytes of labels, of which its neighbour has all. Only that one is looked at, which takes a
+ * hundredth of zlib's time and makes less of it; a part that both have is not looked at at all.
  */
-#include <stdbool.h>
-#include <stdint.h>
+#include "daemon/api/metrics_line.h"
+#include "lib/base/buffer.h"
+#include "lib/base/table.h"
 
-#include "daemon/api/metrics_text.h"
+/* What all that is packed has in common: codes, and what bytes do to a CRC. 80 KiB. */
+struct metrics_gzip_tables;
+struct metrics_gzip_tables *metrics_gzip_tables_new(void); /* NULL: no memory */
+void metrics_gzip_tables_free(struct metrics_gzip_tables *t); /* accepts NULL */
 
-enum { GZIP_SYMBOLS = 288 };
-
-/* A line, or the one before: what stands in front of its labels, and behind them. Borrowed. */
-struct metrics_gzip_line {
-	const char *before, *after;
-	size_t before_len, after_len;
+/* The line before, from which the next one copies. */
+struct metrics_gzip_last {
+	const struct metrics_name *name; /* NULL: it was plain text */
+	const char *head;		 /* the name, or all of plain text; borrowed */
+	size_t head_len;
 	struct metrics_labels labels; /* len 0: none */
+	unsigned end;
+	size_t len;
 };
 
-/* What lines begin with, labels and all, one after another. */
-struct metrics_gzip_head {
-	bool is;	       /* the last line's */
-	uint32_t crc;	       /* of it */
-	uint32_t shift[8][16]; /* what it does to a CRC before it, by each four bits of that */
+/* What labels of one length do to a CRC before them, by each four bits of that. */
+struct metrics_gzip_shift {
+	size_t len; /* 0: of none yet */
+	uint32_t by[8][16];
+};
+
+/* Codes in a row, which are 56 bits at most. */
+struct metrics_gzip_codes {
+	uint64_t bits; /* the first one lowest */
+	unsigned count;
+};
+
+enum { METRICS_GZIP_SHIFTS = 16, METRICS_GZIP_NUMBER_CODES = 3 };
+
+/* Where codes are put. */
+struct metrics_gzip_bits {
+	const struct metrics_gzip_tables *tables;
+	char *at;      /* in a buffer that has room */
+	uint64_t bits; /* that do not make a byte yet, the first one lowest */
+	unsigned count;
+};
+
+struct metrics_gzip_number {
+	struct metrics_number is;
+	struct metrics_gzip_codes codes[METRICS_GZIP_NUMBER_CODES];
+	uint32_t crc;
 };
 
 /* Zero-initialise; free with metrics_gzip_free(). */
 struct metrics_gzip {
 	struct buffer out; /* what has been packed: the caller's to take and to empty */
-	struct metrics_gzip_line last;
-	struct buffer kept; /* a copy of it but for its labels, between two calls */
-	uint64_t bits;	    /* that do not make a byte yet, the first one lowest */
-	unsigned bit_count;
+	const struct metrics_gzip_tables *tables;
+	enum metrics_format format;
+	struct metrics_gzip_last last;
+	struct buffer kept; /* a copy of its head, if it was plain text, between two calls */
+	struct metrics_gzip_number number; /* the last line's */
+	struct metrics_gzip_bits bits;
 	uint32_t crc, size; /* of what was packed */
-	uint16_t codes[GZIP_SYMBOLS];
-	uint8_t code_bits[GZIP_SYMBOLS];
-	struct metrics_gzip_head head;
-	uint32_t crc_tables[4][256];
+	struct metrics_gzip_shift shifts[METRICS_GZIP_SHIFTS];
 };
 
-/* All return 0 or -ENOMEM. */
-int metrics_gzip_begin(struct metrics_gzip *g);
-/* Lines are whole ones. `labels` are packed for the METRICS_MARK of each, of which it has one at
- * most; their text stays as it is until a line was given with others. NULL: there are no marks. */
-int metrics_gzip_add(struct metrics_gzip *g, const char *lines, size_t size,
-		     const struct metrics_labels *labels);
+/* Lines that were packed, to be put again as they are behind what they were behind.
+ * Zero-initialise; free with metrics_gzip_block_free(). */
+struct metrics_gzip_block {
+	enum metrics_format format;
+	struct metrics_gzip_last before, after;
+	TABLE(uint64_t) bits; /* BITS_AT_ONCE in each but the last */
+	unsigned last_bits;   /* in that; 0: there is no block */
+	uint32_t crc, crc_op, size; /* of the lines alone */
+};
+
+/* Where one begins. */
+struct metrics_gzip_mark {
+	struct metrics_gzip_last before;
+	size_t at;
+	unsigned bit;
+	uint32_t crc, size;
+};
+
+/* All return 0 or -ENOMEM. The tables are borrowed. */
+int metrics_gzip_begin(struct metrics_gzip *g, const struct metrics_gzip_tables *t,
+		       enum metrics_format format);
+/* Whole lines of any kind. */
+int metrics_gzip_text(struct metrics_gzip *g, const char *lines, size_t size);
+int metrics_gzip_line(struct metrics_gzip *g, const struct metrics_line *line);
 int metrics_gzip_end(struct metrics_gzip *g);
+struct metrics_gzip_mark metrics_gzip_mark(const struct metrics_gzip *g);
+/* What was packed since, of which nothing has been taken. Without memory it becomes no block. */
+void metrics_gzip_keep(const struct metrics_gzip *g, const struct metrics_gzip_mark *m,
+		       struct metrics_gzip_block *out);
+/* 1: it can't be put here. */
+int metrics_gzip_again(struct metrics_gzip *g, const struct metrics_gzip_block *b);
+void metrics_gzip_block_free(struct metrics_gzip_block *b);
 void metrics_gzip_free(struct metrics_gzip *g);
 
 #endif

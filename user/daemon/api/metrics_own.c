@@ -479,14 +479,14 @@ static int add_cluster(void *arg, const struct http_cluster_stat *c)
 	return 0;
 }
 
-int metrics_own_requests(struct kernel *k, struct metrics_samples *out)
+int metrics_own_requests(struct kernel *k, __u32 last_cluster, struct metrics_samples *out)
 {
 	struct sums s = { 0 };
 	int r = kernel_each_http_cluster(k, add_cluster, &s);
 
 	if (r)
 		return 0;
-	r = tell(out, &connections, "", (double)kernel_steered(k), "by=\"kernel\"");
+	r = tell(out, &connections, "", (double)kernel_steered(k, last_cluster), "by=\"kernel\"");
 	if (!r)
 		r = tell(out, &connections, "", (double)s.active, "by=\"proxy\"");
 	if (!r)
@@ -525,8 +525,7 @@ int metrics_own_self(const struct metrics_self *self, struct metrics_samples *ou
 	return r ? r : count(out, &seconds, self->seconds);
 }
 
-int metrics_samples_write(struct buffer *out, enum metrics_format format,
-			  const struct metrics_samples *s)
+int metrics_samples_write(struct metrics_out *out, const struct metrics_samples *s)
 {
 	const struct metrics_family *last = NULL;
 	int r = 0;
@@ -535,7 +534,7 @@ int metrics_samples_write(struct buffer *out, enum metrics_format format,
 		const struct metrics_sample *sample = &s->items[i];
 
 		if (sample->family != last)
-			r = metrics_begin(out, format, sample->family);
+			r = metrics_begin(out, sample->family);
 		last = sample->family;
 		if (!r)
 			r = metrics_float(out, last, sample->suffix, sample->labels, sample->value);

@@ -26,10 +26,10 @@ void metrics_samples_free(struct metrics_samples *s);
  * be told is left out. */
 int metrics_own_loop(const struct weftd *d, bool is_ready, struct metrics_samples *out);
 /* What any thread can tell: processes (pid 0: weft-proxy does not run), maps, what weft-proxy
- * counts. `rows`: of http_traffic that are taken. Likewise. */
+ * counts. `rows`: of http_traffic that are taken; `last_cluster`: the highest id. Likewise. */
 int metrics_own_processes(pid_t proxy, struct metrics_samples *out);
 int metrics_own_maps(const struct kernel *k, size_t rows, struct metrics_samples *out);
-int metrics_own_requests(struct kernel *k, struct metrics_samples *out);
+int metrics_own_requests(struct kernel *k, __u32 last_cluster, struct metrics_samples *out);
 
 /* What metrics.c tells of itself. */
 struct metrics_self {
@@ -40,7 +40,6 @@ struct metrics_self {
 int metrics_own_self(const struct metrics_self *self, struct metrics_samples *out);
 
 /* Appends all of them. 0 or -ENOMEM. */
-int metrics_samples_write(struct buffer *out, enum metrics_format format,
-			  const struct metrics_samples *s);
+int metrics_samples_write(struct metrics_out *out, const struct metrics_samples *s);
 
 #endif

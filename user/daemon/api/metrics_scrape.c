@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/api/metrics_gzip.h"
+#include "daemon/api/metrics_blocks.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 #include "lib/base/id_set.h"
@@ -42,6 +42,9 @@ struct metrics_source {
 	struct metrics_samples maps;
 	uint64_t maps_until; /* clock_ms() */
 	struct metrics_self self;
+	struct metrics_gzip_tables *gzip; /* NULL: nothing was packed yet */
+	struct metrics_blocks blocks;
+	struct metrics_numbers spare; /* an answer's that has been sent: the next one's */
 };
 
 /* ---- names ---- */
@@ -324,6 +327,7 @@ static int drop_series(struct metrics_source *s)
 	if (r)
 		return r < 0 ? r : 0;
 	each_places(s, &moves, use);
+	metrics_blocks_forget(&s->blocks);
 	metrics_series_drop(&s->series, &moves);
 	each_places(s, &moves, apply);
 	metrics_moves_free(&moves);
@@ -336,7 +340,6 @@ static int drop_series(struct metrics_source *s)
 struct metrics_scrape {
 	struct metrics_source *source;
 	bool counted; /* among its answers */
-	enum metrics_format format;
 	struct metrics_numbers numbers;
 	struct metrics_samples samples;
 	/* Where the text is: samples come first, then families, each one label set after another.
@@ -344,13 +347,9 @@ struct metrics_scrape {
 	unsigned family;
 	size_t next;
 	bool begun, ended;
-	struct buffer text; /* that is not sent yet, from `sent` on; with marks if it has labels */
-	size_t sent, labels_sent;
-	bool has_labels;
-	struct metrics_labels labels; /* for each mark */
-	bool gzip, packed;	      /* packed: the last of it, too */
-	struct metrics_gzip packer;
-	size_t packed_sent;
+	struct metrics_out out;
+	struct metrics_gzip gzip;
+	size_t sent; /* of what is in it */
 };
 
 static int add_samples(struct metrics_samples *to, const struct metrics_samples *from)
@@ -395,7 +394,7 @@ static int gather(struct metrics_source *s, struct metrics_scrape *a)
 	if (!r)
 		r = drop_series(s);
 	if (!r)
-		r = metrics_numbers_new(&a->numbers, &s->series);
+		r = metrics_numbers_begin(&a->numbers, &s->series);
 	if (r)
 		return r;
 	rows = add_numbers(s, &a->numbers);
@@ -403,13 +402,21 @@ static int gather(struct metrics_source *s, struct metrics_scrape *a)
 	if (!r)
 		r = add_samples(&a->samples, &told->samples);
 	if (!r)
-		r = metrics_own_requests(s->kernel, &a->samples);
+		r = metrics_own_requests(s->kernel, told->last_cluster, &a->samples);
 	if (!r)
 		r = metrics_own_processes(told->proxy, &a->samples);
 	return r ? r : add_samples(&a->samples, &s->maps);
 }
 
 DEFINE_CLEANUP(struct metrics_scrape *, metrics_scrape_free);
+
+static int begin_gzip(struct metrics_source *s, struct metrics_scrape *a)
+{
+	if (!s->gzip)
+		s->gzip = metrics_gzip_tables_new();
+	a->out.gzip = &a->gzip;
+	return s->gzip ? metrics_gzip_begin(&a->gzip, s->gzip, a->out.format) : -ENOMEM;
+}
 
 int metrics_scrape_new(struct metrics_source *s, enum metrics_format format, bool gzip,
 		       struct metrics_scrape **out)
@@ -421,7 +428,9 @@ int metrics_scrape_new(struct metrics_source *s, enum metrics_format format, boo
 	if (!a)
 		return -ENOMEM;
 	a->source = s;
-	a->format = format;
+	a->numbers = s->spare;
+	s->spare = (struct metrics_numbers){ 0 };
+	a->out.format = format;
 	s->self.scrapes++;
 	r = gather(s, a);
 	s->answers++;
@@ -431,8 +440,7 @@ int metrics_scrape_new(struct metrics_source *s, enum metrics_format format, boo
 	if (!r)
 		r = metrics_own_self(&s->self, &a->samples);
 	if (!r && gzip)
-		r = metrics_gzip_begin(&a->packer);
-	a->gzip = gzip;
+		r = begin_gzip(s, a);
 	if (r)
 		return r;
 	s->self.seconds = (double)(clock_ns() - begun) / 1e9;
@@ -445,25 +453,24 @@ void metrics_scrape_free(struct metrics_scrape *a)
 	if (!a)
 		return;
 	a->source->answers -= a->counted;
-	metrics_gzip_free(&a->packer);
-	metrics_numbers_free(&a->numbers);
+	metrics_gzip_free(&a->gzip);
+	metrics_numbers_free(&a->source->spare);
+	a->source->spare = a->numbers;
 	metrics_samples_free(&a->samples);
-	buffer_free(&a->text);
+	buffer_free(&a->out.text);
 	free(a);
 }
 
 /* ---- its text ---- */
 
-static int write_series(struct metrics_scrape *a, const struct metrics_family *family)
+static int write_series(struct metrics_scrape *a)
 {
 	size_t count = metrics_series_count(a->family, &a->numbers);
-	int r = a->next ? 0 : metrics_begin(&a->text, a->format, family);
+	int r = a->next ? 0 : metrics_begin(&a->out, metrics_series_family(a->family));
 
-	a->has_labels = a->next < count;
-	if (a->has_labels)
-		a->labels = metrics_series_labels(a->family, &a->source->series, a->next);
-	if (!r && a->has_labels)
-		r = metrics_series_write(&a->text, a->format, a->family, &a->numbers, a->next);
+	if (!r && a->next < count)
+		r = metrics_blocks_write(&a->source->blocks, &a->out, a->family,
+					 &a->source->series, &a->numbers, a->next);
 	if (++a->next >= count) {
 		a->family++;
 		a->next = 0;
@@ -474,125 +481,36 @@ static int write_series(struct metrics_scrape *a, const struct metrics_family *f
 /* Some more of it. 0 or -ENOMEM. */
 static int write_more(struct metrics_scrape *a)
 {
-	const struct metrics_family *family;
-
 	if (!a->begun) {
 		a->begun = true;
-		return metrics_samples_write(&a->text, a->format, &a->samples);
+		return metrics_samples_write(&a->out, &a->samples);
 	}
-	if (metrics_series_family(a->family, &family))
-		return write_series(a, family);
-	a->has_labels = false;
+	if (a->family < METRICS_SERIES_FAMILIES)
+		return write_series(a);
 	a->ended = true;
-	return metrics_end(&a->text, a->format);
-}
-
-/* So that at least one byte is there to be sent, unless that was all. */
-static int fill(struct metrics_scrape *a)
-{
-	int r = 0;
-
-	if (a->sent < a->text.size)
-		return 0;
-	a->text.size = 0;
-	a->sent = 0;
-	while (!r && !a->ended && !a->text.size)
-		r = write_more(a);
-	return r;
-}
-
-static size_t least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
-static size_t copy_labels(struct metrics_scrape *a, char *out, size_t max)
-{
-	size_t some = least(a->labels.len - a->labels_sent, max);
-
-	memcpy(out, a->labels.text + a->labels_sent, some);
-	a->labels_sent += some;
-	if (a->labels_sent == a->labels.len) {
-		a->labels_sent = 0;
-		a->sent++; /* the mark */
-	}
-	return some;
-}
-
-/* Some of the text that there is: up to a mark, or of the labels that one stands for. */
-static size_t copy_text(struct metrics_scrape *a, char *out, size_t max)
-{
-	const char *at = a->text.bytes + a->sent;
-	size_t left = a->text.size - a->sent, some;
-	const char *mark = a->has_labels ? memchr(at, METRICS_MARK[0], left) : NULL;
-
-	if (mark == at)
-		return copy_labels(a, out, max);
-	some = least(mark ? (size_t)(mark - at) : left, max);
-	memcpy(out, at, some);
-	a->sent += some;
-	return some;
-}
-
-static ssize_t read_plain(struct metrics_scrape *a, char *out, size_t max)
-{
-	size_t n = 0;
-	int r = 0;
-
-	while (!r && n < max) {
-		r = fill(a);
-		if (r || a->sent == a->text.size)
-			break;
-		n += copy_text(a, out + n, max - n);
-	}
-	return r ? r : (ssize_t)n;
-}
-
-/* So that at least one byte of it is there, unless that was all. */
-static int pack(struct metrics_scrape *a)
-{
-	int r = 0;
-
-	if (a->packed_sent == a->packer.out.size) {
-		a->packer.out.size = 0;
-		a->packed_sent = 0;
-	}
-	while (!r && !a->packed && !a->packer.out.size) {
-		r = fill(a);
-		if (!r && a->sent < a->text.size)
-			r = metrics_gzip_add(&a->packer, a->text.bytes + a->sent,
-					     a->text.size - a->sent,
-					     a->has_labels ? &a->labels : NULL);
-		a->sent = a->text.size;
-		a->packed = a->ended;
-		if (!r && a->packed)
-			r = metrics_gzip_end(&a->packer);
-	}
-	return r;
-}
-
-static ssize_t read_gzip(struct metrics_scrape *a, char *out, size_t max)
-{
-	size_t n = 0;
-	int r = 0;
-
-	while (!r && n < max) {
-		size_t some;
-
-		r = pack(a);
-		some = least(a->packer.out.size - a->packed_sent, max - n);
-		if (!some)
-			break;
-		memcpy(out + n, a->packer.out.bytes + a->packed_sent, some);
-		a->packed_sent += some;
-		n += some;
-	}
-	return r ? r : (ssize_t)n;
+	return metrics_finish(&a->out);
 }
 
 ssize_t metrics_scrape_read(struct metrics_scrape *a, char *out, size_t max)
 {
-	return a->gzip ? read_gzip(a, out, max) : read_plain(a, out, max);
+	struct buffer *b = a->out.gzip ? &a->gzip.out : &a->out.text;
+	size_t n = 0;
+	int r = 0;
+
+	for (;;) {
+		size_t left = b->size - a->sent, some = left < max - n ? left : max - n;
+
+		if (some)
+			memcpy(out + n, b->bytes + a->sent, some);
+		n += some;
+		a->sent += some;
+		if (a->sent < b->size || a->ended)
+			return (ssize_t)n;
+		b->size = a->sent = 0;
+		r = write_more(a);
+		if (r)
+			return r;
+	}
 }
 
 /* ---- what answers have in common ---- */
@@ -614,7 +532,10 @@ void metrics_source_free(struct metrics_source *s)
 {
 	if (!s)
 		return;
+	metrics_blocks_forget(&s->blocks);
+	metrics_numbers_free(&s->spare);
 	metrics_series_free(&s->series);
+	metrics_gzip_tables_free(s->gzip);
 	metrics_samples_free(&s->maps);
 	want_nothing(s);
 	free(s->question.peers.list.items);

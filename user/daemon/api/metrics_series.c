@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "lib/base/cleanup.h"
 
@@ -153,14 +152,6 @@ static int set_grow(struct metrics_set *set)
 	return 0;
 }
 
-static struct metrics_labels labels_of(const char *text, size_t len)
-{
-	return (struct metrics_labels){ .text = text,
-					.len = len,
-					.crc = (uint32_t)crc32(0, (const Bytef *)text, (uInt)len),
-					.crc_op = (uint32_t)crc32_combine_gen((z_off_t)len) };
-}
-
 static int set_add(struct metrics_set *set, const struct buffer *labels, bool folded, unsigned *at)
 {
 	_cleanup_free_ char *copy = strdup(labels->bytes);
@@ -172,7 +163,7 @@ static int set_add(struct metrics_set *set, const struct buffer *labels, bool fo
 	if (!slot)
 		return -ENOMEM;
 	set->folded[set->count] = folded;
-	set->labels[set->count++] = labels_of(TAKE_PTR(copy), labels->size);
+	set->labels[set->count++] = metrics_labels_of(TAKE_PTR(copy), labels->size);
 	*at = (unsigned)set->count;
 	*slot = (void *)(uintptr_t)*at;
 	return 0;
@@ -252,11 +243,6 @@ int metrics_series_place(struct metrics_series *s, const struct traffic *t,
 	if (!r)
 		*out = places;
 	return r;
-}
-
-void metrics_series_init(struct metrics_series *s, size_t max)
-{
-	*s = (struct metrics_series){ .max = max };
 }
 
 static void forget_folded(struct metrics_series *s)
@@ -357,36 +343,50 @@ void metrics_series_drop(struct metrics_series *s, struct metrics_moves *m)
 
 /* ---- numbers ---- */
 
-int metrics_numbers_new(struct metrics_numbers *n, const struct metrics_series *s)
+/* `count` of `size` bytes each: the first ones are the past's, the others 0. */
+static int begin(void **items, size_t *room, size_t count, size_t size, const void *past,
+		 size_t past_count)
 {
-	struct metrics_numbers fresh = { .http_count = s->http.count, .tcp_count = s->tcp.count };
+	if (!*items || *room < count) {
+		void *more = malloc((count + 1) * size);
+
+		if (!more)
+			return -ENOMEM;
+		free(*items);
+		*items = more;
+		*room = count;
+	}
+	if (past_count)
+		memcpy(*items, past, past_count * size);
+	memset((char *)*items + past_count * size, 0, (count - past_count) * size);
+	return 0;
+}
+
+int metrics_numbers_begin(struct metrics_numbers *n, const struct metrics_series *s)
+{
 	const struct metrics_numbers *past = &s->past;
 
-	fresh.http = calloc(fresh.http_count + 1, sizeof(*fresh.http));
-	fresh.tcp = calloc(fresh.tcp_count + 1, sizeof(*fresh.tcp));
-	if (!fresh.http || !fresh.tcp) {
-		metrics_numbers_free(&fresh);
-		return -ENOMEM;
-	}
-	if (past->http_count)
-		memcpy(fresh.http, past->http, past->http_count * sizeof(*past->http));
-	if (past->tcp_count)
-		memcpy(fresh.tcp, past->tcp, past->tcp_count * sizeof(*past->tcp));
-	*n = fresh;
-	return 0;
+	n->http_count = s->http.count;
+	n->tcp_count = s->tcp.count;
+	return begin((void **)&n->http, &n->http_room, n->http_count, sizeof(*n->http), past->http,
+		     past->http_count) ||
+			       begin((void **)&n->tcp, &n->tcp_room, n->tcp_count, sizeof(*n->tcp),
+				     past->tcp, past->tcp_count)
+		       ? -ENOMEM
+		       : 0;
 }
 
 /* The past gets numbers of all series. */
 static int past_grow(struct metrics_series *s)
 {
-	struct metrics_numbers more;
-	int r;
+	struct metrics_numbers more = { 0 };
 
 	if (s->past.http_count == s->http.count && s->past.tcp_count == s->tcp.count)
 		return 0;
-	r = metrics_numbers_new(&more, s);
-	if (r)
-		return r;
+	if (metrics_numbers_begin(&more, s)) {
+		metrics_numbers_free(&more);
+		return -ENOMEM;
+	}
 	metrics_numbers_free(&s->past);
 	s->past = more;
 	return 0;
@@ -430,7 +430,7 @@ void metrics_numbers_add_http(struct metrics_numbers *n, const struct metrics_pl
 			      const struct http_traffic *row)
 {
 	for (int i = 0; i < METRICS_REPORTERS; i++) {
-		struct http_traffic *to = places->at[i] ? &n->http[places->at[i] - 1] : NULL;
+		struct metrics_requests *to = places->at[i] ? &n->http[places->at[i] - 1] : NULL;
 
 		if (!to)
 			continue;
@@ -466,12 +466,12 @@ enum {
 	OPENED,
 	CLOSED,
 	RECEIVED,
-	SENT,
-	FAMILIES
+	SENT
 };
+_Static_assert((int)SENT + 1 == (int)METRICS_SERIES_FAMILIES, "all are numbered");
 
 /* Names and meanings are Istio's. */
-static const struct metrics_family families[FAMILIES] = {
+static const struct metrics_family families[METRICS_SERIES_FAMILIES] = {
 	[REQUESTS] = { "istio_requests", NULL, "Requests, by HTTP and gRPC.", METRICS_COUNTER },
 	[DURATION] = { "istio_request_duration_milliseconds", "milliseconds",
 		       "How long requests took, from their head to the end of the response.",
@@ -492,11 +492,21 @@ static const struct metrics_family families[FAMILIES] = {
 		   METRICS_COUNTER },
 };
 
-bool metrics_series_family(unsigned family, const struct metrics_family **out)
+const struct metrics_family *metrics_series_family(unsigned family)
 {
-	if (family < FAMILIES)
-		*out = &families[family];
-	return family < FAMILIES;
+	return &families[family];
+}
+
+void metrics_series_init(struct metrics_series *s, size_t max)
+{
+	static const char *const parts[METRICS_PARTS] = { "_bucket", "_sum", "_count" };
+
+	*s = (struct metrics_series){ .max = max };
+	for (int i = 0; i < METRICS_SERIES_FAMILIES; i++)
+		for (int part = 0; part < METRICS_PARTS; part++)
+			s->names[i].of[part] = metrics_name_of(
+				families[i].name,
+				families[i].type == METRICS_HISTOGRAM ? parts[part] : "_total");
 }
 
 size_t metrics_series_count(unsigned family, const struct metrics_numbers *n)
@@ -504,41 +514,40 @@ size_t metrics_series_count(unsigned family, const struct metrics_numbers *n)
 	return family < OPENED ? n->http_count : n->tcp_count;
 }
 
-static int write_http(struct buffer *out, enum metrics_format format, unsigned family,
-		      const struct http_traffic *n)
+const void *metrics_series_value(unsigned family, const struct metrics_numbers *n, size_t i,
+				 size_t *size)
 {
-	const struct metrics_family *f = &families[family];
-
+	*size = families[family].type == METRICS_HISTOGRAM ? sizeof(struct traffic_histogram)
+							    : sizeof(uint64_t);
 	switch (family) {
 	case REQUESTS:
-		return metrics_int(out, f, "_total", METRICS_MARK, n->requests);
+		return &n->http[i].requests;
 	case DURATION:
-		return metrics_histogram(out, format, f, METRICS_MARK, &n->duration, 1000);
+		return &n->http[i].duration;
 	case REQUEST_BYTES:
-		return metrics_histogram(out, format, f, METRICS_MARK, &n->request_bytes, 1);
+		return &n->http[i].request_bytes;
+	case RESPONSE_BYTES:
+		return &n->http[i].response_bytes;
+	case OPENED:
+		return &n->tcp[i].opened;
+	case CLOSED:
+		return &n->tcp[i].closed;
+	case RECEIVED:
+		return &n->tcp[i].received;
 	default:
-		return metrics_histogram(out, format, f, METRICS_MARK, &n->response_bytes, 1);
+		return &n->tcp[i].sent;
 	}
 }
 
-int metrics_series_write(struct buffer *out, enum metrics_format format, unsigned family,
+int metrics_series_write(struct metrics_out *out, unsigned family, const struct metrics_series *s,
 			 const struct metrics_numbers *n, size_t i)
 {
-	const struct tcp_traffic *tcp;
-	uint64_t value;
+	const struct metrics_set *set = family < OPENED ? &s->http : &s->tcp;
+	const struct metrics_name *names = s->names[family].of;
+	size_t size;
+	const void *value = metrics_series_value(family, n, i, &size);
 
-	if (family < OPENED)
-		return write_http(out, format, family, &n->http[i]);
-	tcp = &n->tcp[i];
-	value = family == OPENED     ? tcp->opened
-		: family == CLOSED   ? tcp->closed
-		: family == RECEIVED ? tcp->received
-				     : tcp->sent;
-	return metrics_int(out, &families[family], "_total", METRICS_MARK, value);
-}
-
-struct metrics_labels metrics_series_labels(unsigned family, const struct metrics_series *s,
-					    size_t i)
-{
-	return family < OPENED ? s->http.labels[i] : s->tcp.labels[i];
+	if (families[family].type == METRICS_HISTOGRAM)
+		return metrics_histogram(out, names, &set->labels[i], value, family == DURATION);
+	return metrics_int(out, names, &set->labels[i], *(const __u64 *)value);
 }

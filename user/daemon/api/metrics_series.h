@@ -26,14 +26,27 @@ struct metrics_set {
 	struct bytemap by_labels; /* -> index + 1 */
 };
 
-/* The numbers of all series at one time. Zero-initialise. */
-struct metrics_numbers {
-	struct http_traffic *http; /* of each of s->http; the key is not in use */
-	struct tcp_traffic *tcp;
-	size_t http_count, tcp_count;
+struct metrics_requests {
+	__u64 requests;
+	struct traffic_histogram duration, request_bytes, response_bytes; /* as http_traffic's */
 };
 
+/* The numbers of all series at one time. Zero-initialise. */
+struct metrics_numbers {
+	struct metrics_requests *http; /* of each of s->http */
+	struct tcp_traffic *tcp;
+	size_t http_count, tcp_count, http_room, tcp_room;
+};
+
+/* Of a family, or of its parts if it is a histogram. */
+struct metrics_series_names {
+	struct metrics_name of[METRICS_PARTS];
+};
+
+enum { METRICS_SERIES_FAMILIES = 8 };
+
 struct metrics_series {
+	struct metrics_series_names names[METRICS_SERIES_FAMILIES];
 	size_t max;	 /* time series that there may be, without those of folded rows */
 	size_t made;	 /* of those */
 	uint64_t folded; /* labels that were folded */
@@ -70,24 +83,25 @@ void metrics_moves_apply(const struct metrics_moves *m, struct metrics_places *p
  * made before are not of these series any more. */
 void metrics_series_drop(struct metrics_series *s, struct metrics_moves *m);
 
-/* Of all series that there are, with nothing but what rows had counted that are others' now. 0 or
- * -ENOMEM. */
-int metrics_numbers_new(struct metrics_numbers *n, const struct metrics_series *s);
+/* Whatever it has becomes that of all series that there are, with nothing but what rows had counted
+ * that are others' now. 0 or -ENOMEM. */
+int metrics_numbers_begin(struct metrics_numbers *n, const struct metrics_series *s);
 void metrics_numbers_free(struct metrics_numbers *n);
 void metrics_numbers_add_http(struct metrics_numbers *n, const struct metrics_places *places,
 			      const struct http_traffic *row);
 void metrics_numbers_add_tcp(struct metrics_numbers *n, const struct metrics_places *places,
 			     const struct tcp_traffic *row);
 
-/* Families are numbered from 0; false: there is no such. */
-bool metrics_series_family(unsigned family, const struct metrics_family **out);
+/* One of METRICS_SERIES_FAMILIES. */
+const struct metrics_family *metrics_series_family(unsigned family);
 /* How many label sets a family has. */
 size_t metrics_series_count(unsigned family, const struct metrics_numbers *n);
-/* Appends the lines of one of them, with METRICS_MARK for its labels. 0 or -ENOMEM. */
-int metrics_series_write(struct buffer *out, enum metrics_format format, unsigned family,
+/* What the lines of one of them tell: so many bytes, a traffic_histogram at most. */
+const void *metrics_series_value(unsigned family, const struct metrics_numbers *n, size_t i,
+				 size_t *size);
+/* Writes the lines of one of them. 0 or -ENOMEM. Names and labels are these series': they stay where
+ * they are until metrics_series_drop(). */
+int metrics_series_write(struct metrics_out *out, unsigned family, const struct metrics_series *s,
 			 const struct metrics_numbers *n, size_t i);
-/* Its labels. Their text stays where it is until metrics_series_drop(). */
-struct metrics_labels metrics_series_labels(unsigned family, const struct metrics_series *s,
-					    size_t i);
 
 #endif

@@ -8,11 +8,6 @@
 #include <string.h>
 #include <strings.h>
 
-enum {
-	NUMBER_ROOM = 32,
-	BUCKET_ROOM = 64, /* of a bucket's line beside its name and labels */
-};
-
 /* ---- what is asked for ---- */
 
 const char *metrics_content_type(enum metrics_format format)
@@ -93,131 +88,115 @@ int metrics_label(struct buffer *out, const char *name, const char *value)
 	return r ? r : buffer_add_text(out, "\"");
 }
 
-int metrics_begin(struct buffer *out, enum metrics_format format, const struct metrics_family *f)
+/* What has been written is packed, if it is to be. */
+static int written(struct metrics_out *out)
+{
+	int r;
+
+	if (!out->gzip)
+		return 0;
+	r = metrics_gzip_text(out->gzip, out->text.bytes, out->text.size);
+	out->text.size = 0;
+	return r;
+}
+
+int metrics_begin(struct metrics_out *out, const struct metrics_family *f)
 {
 	static const char *const types[] = { "counter", "gauge", "histogram", "summary" };
-	const char *suffix = format == METRICS_TEXT && f->type == METRICS_COUNTER ? "_total" : "";
+	bool open = out->format == METRICS_OPENMETRICS;
+	const char *suffix = !open && f->type == METRICS_COUNTER ? "_total" : "";
 	char text[512];
 
 	snprintf(text, sizeof(text), "# HELP %s%s %s\n# TYPE %s%s %s\n", f->name, suffix, f->help,
 		 f->name, suffix, types[f->type]);
-	if (buffer_add_text(out, text))
+	if (buffer_add_text(&out->text, text))
 		return -ENOMEM;
-	if (format == METRICS_TEXT || !f->unit)
-		return 0;
-	snprintf(text, sizeof(text), "# UNIT %s %s\n", f->name, f->unit);
-	return buffer_add_text(out, text);
+	if (open && f->unit) {
+		snprintf(text, sizeof(text), "# UNIT %s %s\n", f->name, f->unit);
+		if (buffer_add_text(&out->text, text))
+			return -ENOMEM;
+	}
+	return written(out);
 }
 
-/* Decimal digits, not terminated. Returns how many. */
-static size_t put_number(char out[NUMBER_ROOM], uint64_t v)
-{
-	char digits[NUMBER_ROOM];
-	size_t n = 0;
-
-	do
-		digits[n++] = (char)('0' + v % 10);
-	while (v /= 10);
-	for (size_t i = 0; i < n; i++)
-		out[i] = digits[n - 1 - i];
-	return n;
-}
-
-static int put_line(struct buffer *out, const struct metrics_family *f, const char *suffix,
-		    const char *labels, const char *number, size_t len)
-{
-	if (buffer_add_text(out, f->name) || buffer_add_text(out, suffix))
-		return -ENOMEM;
-	if (*labels &&
-	    (buffer_add(out, "{", 1) || buffer_add_text(out, labels) || buffer_add(out, "}", 1)))
-		return -ENOMEM;
-	return buffer_add(out, " ", 1) || buffer_add(out, number, len) || buffer_add(out, "\n", 1)
-		       ? -ENOMEM
-		       : 0;
-}
-
-int metrics_int(struct buffer *out, const struct metrics_family *f, const char *suffix,
-		const char *labels, uint64_t value)
-{
-	char number[NUMBER_ROOM];
-
-	return put_line(out, f, suffix, labels, number, put_number(number, value));
-}
-
-int metrics_float(struct buffer *out, const struct metrics_family *f, const char *suffix,
+int metrics_float(struct metrics_out *out, const struct metrics_family *f, const char *suffix,
 		  const char *labels, double value)
 {
-	char number[NUMBER_ROOM];
-	int n = isfinite(value) ? snprintf(number, sizeof(number), "%.15g", value)
-				: snprintf(number, sizeof(number), "NaN");
+	char number[32];
+	const char *const parts[] = { f->name, suffix,	*labels ? "{" : "", labels, *labels ? "}" : "",
+				      " ",     number, "\n" };
 
-	return put_line(out, f, suffix, labels, number, (size_t)n);
+	snprintf(number, sizeof(number), isfinite(value) ? "%.15g" : "NaN", value);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (buffer_add_text(&out->text, parts[i]))
+			return -ENOMEM;
+	return written(out);
 }
 
-/* ---- histograms ---- */
-
-/* As the clients of either format write it, with the bracket: OpenMetrics has floats only. */
-static const char *const ends[2][TRAFFIC_BUCKETS] = {
-	[METRICS_TEXT] = { "0.5\"} ",	 "1\"} ",      "5\"} ",	      "10\"} ",	     "25\"} ",
-			   "50\"} ",	 "100\"} ",    "250\"} ",     "500\"} ",     "1000\"} ",
-			   "2500\"} ",	 "5000\"} ",   "10000\"} ",   "30000\"} ",   "60000\"} ",
-			   "300000\"} ", "600000\"} ", "1800000\"} ", "3600000\"} ", "+Inf\"} " },
-	[METRICS_OPENMETRICS] = { "0.5\"} ",	  "1.0\"} ",	 "5.0\"} ",	"10.0\"} ",
-				  "25.0\"} ",	  "50.0\"} ",	 "100.0\"} ",	"250.0\"} ",
-				  "500.0\"} ",	  "1000.0\"} ",	 "2500.0\"} ",	"5000.0\"} ",
-				  "10000.0\"} ",  "30000.0\"} ", "60000.0\"} ", "300000.0\"} ",
-				  "600000.0\"} ", "1.8e+06\"} ", "3.6e+06\"} ", "+Inf\"} " },
-};
-
-/* What stands before the end of a bucket, at `at`. Returns where it goes on. */
-static char *put_bucket(char *at, const struct metrics_family *f, size_t name, const char *labels,
-			size_t labels_len)
+int metrics_finish(struct metrics_out *out)
 {
-	at = mempcpy(at, f->name, name);
-	at = mempcpy(at, "_bucket{", 8);
-	at = mempcpy(at, labels, labels_len);
-	return labels_len ? mempcpy(at, ",le=\"", 5) : mempcpy(at, "le=\"", 4);
+	int r = 0;
+
+	if (out->format == METRICS_OPENMETRICS)
+		r = buffer_add_text(&out->text, "# EOF\n");
+	if (!r)
+		r = written(out);
+	return r || !out->gzip ? r : metrics_gzip_end(out->gzip);
 }
 
-/* The lines of its buckets. *count: all that is in them. */
-static int put_buckets(struct buffer *out, enum metrics_format format,
-		       const struct metrics_family *f, const char *labels,
-		       const struct traffic_histogram *h, uint64_t *count)
-{
-	size_t name = strlen(f->name), labels_len = strlen(labels), digits = 0;
-	size_t room = TRAFFIC_BUCKETS * (name + labels_len + BUCKET_ROOM);
-	char number[NUMBER_ROOM], *at;
+/* ---- lines that tell of traffic ---- */
 
-	if (buffer_reserve(out, room))
+static int put_line(struct metrics_out *out, const struct metrics_line *line)
+{
+	const char *end = metrics_end(out->format, line->end);
+	size_t end_len = strlen(end);
+	char *at;
+
+	if (out->gzip)
+		return metrics_gzip_line(out->gzip, line);
+	if (buffer_reserve(&out->text, line->name->len + line->labels.len + end_len +
+					       line->number->len))
 		return -ENOMEM;
-	at = out->bytes + out->size;
-	for (int i = 0; i < TRAFFIC_BUCKETS; i++) {
-		*count += h->buckets[i];
-		if (h->buckets[i] || !i)
-			digits = put_number(number, *count);
-		at = put_bucket(at, f, name, labels, labels_len);
-		at = stpcpy(at, ends[format][i]);
-		at = mempcpy(at, number, digits);
-		*at++ = '\n';
-	}
-	out->size = (size_t)(at - out->bytes);
+	at = out->text.bytes + out->text.size;
+	at = mempcpy(at, line->name->text, line->name->len);
+	at = mempcpy(at, line->labels.text, line->labels.len);
+	at = mempcpy(at, end, end_len);
+	at = mempcpy(at, metrics_number_text(line->number), line->number->len);
+	out->text.size = (size_t)(at - out->text.bytes);
 	return 0;
 }
 
-int metrics_histogram(struct buffer *out, enum metrics_format format,
-		      const struct metrics_family *f, const char *labels,
-		      const struct traffic_histogram *h, unsigned scale)
+static int put_number(struct metrics_out *out, const struct metrics_name *name,
+		      const struct metrics_labels *labels, struct metrics_number number)
 {
-	uint64_t count = 0;
-	int r = put_buckets(out, format, f, labels, h, &count);
-
-	if (!r)
-		r = scale == 1 ? metrics_int(out, f, "_sum", labels, h->sum)
-			       : metrics_float(out, f, "_sum", labels, (double)h->sum / scale);
-	return r ? r : metrics_int(out, f, "_count", labels, count);
+	return put_line(out, &(struct metrics_line){ name, *labels, METRICS_END, &number });
 }
 
-int metrics_end(struct buffer *out, enum metrics_format format)
+int metrics_int(struct metrics_out *out, const struct metrics_name *name,
+		const struct metrics_labels *labels, uint64_t value)
 {
-	return format == METRICS_OPENMETRICS ? buffer_add_text(out, "# EOF\n") : 0;
+	return put_number(out, name, labels, metrics_number_of(value));
+}
+
+int metrics_histogram(struct metrics_out *out, const struct metrics_name names[METRICS_PARTS],
+		      const struct metrics_labels *labels, const struct traffic_histogram *h,
+		      bool is_us)
+{
+	struct metrics_number number;
+	struct metrics_line line = { &names[METRICS_BUCKET], *labels, 0, &number };
+	uint64_t count = 0;
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < TRAFFIC_BUCKETS; i++) {
+		count += h->buckets[i];
+		if (h->buckets[i] || !i)
+			number = metrics_number_of(count);
+		line.end = i;
+		r = put_line(out, &line);
+	}
+	if (!r)
+		r = put_number(out, &names[METRICS_SUM], labels,
+			       is_us ? metrics_number_of_thousandths(h->sum)
+				     : metrics_number_of(h->sum));
+	return r ? r : put_number(out, &names[METRICS_COUNT], labels, number);
 }

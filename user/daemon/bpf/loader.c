@@ -438,21 +438,21 @@ static int find_maps(struct loader *l)
 	return 0;
 }
 
-struct cluster_limit *loader_limits_open(const struct loader *l)
+struct mapped_limits loader_limits_open(const struct loader *l, __u32 count)
 {
-	void *at = mmap(NULL, CLUSTER_IDS_MAX * sizeof(struct cluster_limit),
-			PROT_READ | PROT_WRITE, MAP_SHARED, l->map[MAP_LIMITS], 0);
+	void *at = mmap(NULL, count * sizeof(struct cluster_limit), PROT_READ | PROT_WRITE,
+			MAP_SHARED, l->map[MAP_LIMITS], 0);
 
 	if (at != MAP_FAILED)
-		return at;
+		return (struct mapped_limits){ at, count };
 	log_err(-errno, "map the map limits into memory");
-	return NULL;
+	return (struct mapped_limits){ 0 };
 }
 
-void loader_limits_close(struct cluster_limit *limits)
+void loader_limits_close(struct mapped_limits *limits)
 {
-	if (limits)
-		munmap(limits, CLUSTER_IDS_MAX * sizeof(*limits));
+	if (limits->rows)
+		munmap(limits->rows, limits->count * sizeof(*limits->rows));
 }
 
 static int map_traffic(struct loader *l)

@@ -121,11 +121,15 @@ struct loader_options {
 
 /* `dir` is a directory on a bpffs. Logs. */
 int loader_open(struct loader *l, const char *dir, const struct loader_options *o);
-/* The map `limits`, shared, as CLUSTER_IDS_MAX rows: a mebibyte, which counts as weftd's memory
- * until it is given back. NULL after having logged. For any thread. */
-struct cluster_limit *loader_limits_open(const struct loader *l);
-void loader_limits_close(struct cluster_limit *limits); /* accepts NULL */
-DEFINE_CLEANUP(struct cluster_limit *, loader_limits_close);
+/* The first rows of the map `limits`, shared: all of them are a mebibyte, which counts as weftd's
+ * memory until it is given back. */
+struct mapped_limits {
+	struct cluster_limit *rows; /* NULL: they could not be mapped, which was logged */
+	__u32 count;
+};
+/* `count`: 1 to CLUSTER_IDS_MAX. For any thread. */
+struct mapped_limits loader_limits_open(const struct loader *l, __u32 count);
+void loader_limits_close(struct mapped_limits *limits);
 /* Makes row `i` of `http_traffic` and those in front of it usable. For any thread. False: there
  * is no such row, or it can't be mapped. */
 bool loader_reach_traffic(struct loader *l, __u32 i);

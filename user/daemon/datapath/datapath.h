@@ -144,8 +144,9 @@ int kernel_each_pod(struct kernel *k, int (*row)(void *arg, __u32 ifindex, const
  * the node of that name (NULL: on none), and interfaces that are there. */
 void kernel_each_unready(struct kernel *k, const struct tables *t, const char *node,
 			 void (*tell)(void *arg, const char *what), void *arg);
-/* Connections that the programs have steered and that are open. For any thread. */
-__u64 kernel_steered(const struct kernel *k);
+/* Connections that the programs have steered and that are open. `last`: the highest id of a cluster
+ * that was ever given. For any thread. */
+__u64 kernel_steered(const struct kernel *k, __u32 last);
 struct kernel_sweeps {
 	uint64_t runs, ns; /* since the start: how many, and how long all of them took */
 };

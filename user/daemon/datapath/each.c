@@ -39,11 +39,11 @@ int kernel_each_cluster(struct kernel *k,
 				   const struct cluster_limit *l),
 			void *arg)
 {
-	_cleanup_(loader_limits_closep) struct cluster_limit *limits =
-		loader_limits_open(&k->loader);
-	struct cluster_walk w = { row, arg, limits };
+	_cleanup_(loader_limits_close) struct mapped_limits limits =
+		loader_limits_open(&k->loader, CLUSTER_IDS_MAX);
+	struct cluster_walk w = { row, arg, limits.rows };
 
-	if (!limits)
+	if (!limits.rows)
 		return -ENOMEM;
 	return walk(k, MAP_CLUSTERS, sizeof(__u32), sizeof(struct cluster_stat), cluster_row, &w);
 }
@@ -369,14 +369,14 @@ struct kernel_sweeps kernel_sweeps(const struct kernel *k)
 	return (struct kernel_sweeps){ .runs = k->sweep.runs, .ns = k->sweep.ran_ns };
 }
 
-__u64 kernel_steered(const struct kernel *k)
+__u64 kernel_steered(const struct kernel *k, __u32 last)
 {
-	_cleanup_(loader_limits_closep) struct cluster_limit *limits =
-		loader_limits_open(&k->loader);
+	_cleanup_(loader_limits_close) struct mapped_limits limits =
+		loader_limits_open(&k->loader, last + 1);
 	__u64 sum = 0;
 
-	for (__u32 i = 0; limits && i < CLUSTER_IDS_MAX; i++)
-		sum += __atomic_load_n(&limits[i].steered, __ATOMIC_RELAXED);
+	for (__u32 i = 0; i < limits.count; i++)
+		sum += __atomic_load_n(&limits.rows[i].steered, __ATOMIC_RELAXED);
 	return sum;
 }
 

@@ -116,13 +116,13 @@ static void clear_gauges(int map, int slot)
 
 void kernel_proxy_died(struct kernel *k, int slot, int held)
 {
-	_cleanup_(loader_limits_closep) struct cluster_limit *limits =
-		loader_limits_open(&k->loader);
+	_cleanup_(loader_limits_close) struct mapped_limits limits =
+		loader_limits_open(&k->loader, CLUSTER_IDS_MAX);
 
-	for (size_t i = 0; limits && slot < 0 && i < CLUSTER_IDS_MAX; i++)
-		__atomic_store_n(&limits[i].proxied, 0, __ATOMIC_SEQ_CST);
-	if (limits && slot >= 0 && held >= 0)
-		give_back(limits, held);
+	for (__u32 i = 0; slot < 0 && i < limits.count; i++)
+		__atomic_store_n(&limits.rows[i].proxied, 0, __ATOMIC_SEQ_CST);
+	if (limits.rows && slot >= 0 && held >= 0)
+		give_back(limits.rows, held);
 	clear_gauges(k->loader.map[MAP_HTTP_CLUSTERS], slot);
 }
 

@@ -233,6 +233,11 @@ int registry_review(struct registry *r, enum registry_kind kind,
 	return left < n->by_id.count ? drop_marked(n, left) : 0;
 }
 
+__u32 registry_last(const struct registry *r, enum registry_kind kind)
+{
+	return r->kinds[kind].last;
+}
+
 size_t registry_count(const struct registry *r, enum registry_kind kind)
 {
 	return r->kinds[kind].by_id.count;

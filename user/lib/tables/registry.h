@@ -51,6 +51,8 @@ int registry_adopt(struct registry *r, enum registry_kind kind, const char *name
  */
 int registry_review(struct registry *r, enum registry_kind kind,
 		    bool (*keep)(void *arg, __u32 id, __u64 *mark), void *arg);
+/* The highest id that was ever given; 0: none. */
+__u32 registry_last(const struct registry *r, enum registry_kind kind);
 /* How many names there are. */
 size_t registry_count(const struct registry *r, enum registry_kind kind);
 
