@@ -22,7 +22,8 @@ PROXY_CPU=${BENCH_PROXY_CPU:-0}
 LOAD_CPU=${BENCH_LOAD_CPU:-1}
 BENCH=$ROOT/selftests/bench
 RESULTS=${BENCH_RESULTS:-$BENCH/RESULTS-METRICS.md}
-URL=http://127.0.0.1:15020/metrics
+ADDRESS=127.0.0.1:15020
+URL=http://$ADDRESS/metrics
 BOTH=3
 CONNS=32
 SCRAPED_ROWS=100
@@ -38,9 +39,10 @@ node_with_services() {
 
 start_weft() {
 	local all
+	FILL=(/usr/bin/python3 "$BENCH/traffic-fill.py" "$TMP/bpf/weft") # ROWS REPORTERS [more]
 	all=$(taskset -p -c $BASHPID | sed 's/.*: //')
 	taskset -p -c "$PROXY_CPU" $BASHPID >/dev/null # which both inherit
-	weftd_start --workers 1 --metrics 127.0.0.1:15020 --metrics-series-max 10000000
+	weftd_start --workers 1 --metrics $ADDRESS --metrics-series-max 10000000
 	taskset -p -c "$all" $BASHPID >/dev/null
 	{
 		rules_pods
@@ -51,8 +53,6 @@ start_weft() {
 	weft apply -f "$TMP/rules.yaml" >/dev/null
 }
 
-# fill ROWS [TIMES]
-fill() { /usr/bin/python3 "$BENCH/traffic-fill.py" "$TMP/bpf/weft" "$1" $BOTH "${2:-1}"; }
 
 # ---- what a scrape costs ----
 
@@ -61,30 +61,26 @@ spent() { /usr/bin/python3 -c 'import sys, time; print(int(time.clock_gettime((~
 
 scrape() { in_ns node taskset -c "$LOAD_CPU" curl -sS -o "$TMP/scraped" "$@" "$URL"; }
 
-# cost BEFORE [curl's options]: milliseconds of weftd for a scrape, less what it does without; BEFORE is done before each
+scrapes() { in_ns node taskset -c "$LOAD_CPU" /usr/bin/python3 "$BENCH/scrape.py" "$ADDRESS" "$@"; }
+
+# cost ENCODING [COMMAND]: milliseconds of weftd for a scrape, less what it does without; COMMAND is run before each
 cost() {
-	local before=$1 from begun took i idle
-	shift
-	scrape "$@"
+	local from begun took idle
+	scrapes 1 "$1"
 	from=$(spent) begun=$(milliseconds)
-	for ((i = 0; i < SCRAPES; i++)); do
-		$before
-		scrape "$@"
-	done
+	scrapes "$SCRAPES" "$@"
 	took=$(($(milliseconds) - begun)) from=$(($(spent) - from))
 	idle=$(spent)
 	sleep "$(awk "BEGIN { print $took / 1000 }")"
 	awk "BEGIN { printf \"%.2f\n\", ($from - ($(spent) - $idle)) / $SCRAPES / 1e6 }"
 }
 
-all_count() { fill "$MEASURED" $((++COUNTED)); }
-
-measure() {
+measure() { # ROWS
 	local round
 	for ((round = 0; round < ROUNDS; round++)); do
-		cost : >>"$TMP/text-$MEASURED"
-		cost : -H 'Accept-Encoding: gzip' >>"$TMP/same-$MEASURED"
-		cost all_count -H 'Accept-Encoding: gzip' >>"$TMP/counted-$MEASURED"
+		cost identity >>"$TMP/text-$1"
+		cost gzip >>"$TMP/same-$1"
+		cost gzip "${FILL[@]}" "$1" $BOTH more >>"$TMP/counted-$1"
 	done
 }
 
@@ -100,9 +96,8 @@ sizes() {
 cost_rows() {
 	local rows lines text packed
 	for rows in $ROWS; do
-		MEASURED=$rows COUNTED=1
-		fill "$rows"
-		measure
+		"${FILL[@]}" "$rows" $BOTH
+		measure "$rows"
 		read -r lines text packed <<<"$(sizes)"
 		echo "| $rows | $lines | $text | $packed | $(median <"$TMP/text-$rows") | $(median <"$TMP/counted-$rows") |" \
 			"$(median <"$TMP/same-$rows") |"
@@ -153,7 +148,7 @@ find_rate() { RATE[$1]=$(loaded "$1" | jq '.rate / 2 | floor'); }
 
 turns() {
 	local i kind before
-	fill $SCRAPED_ROWS
+	"${FILL[@]}" $SCRAPED_ROWS $BOTH
 	for kind in requests connections; do
 		loaded $kind >/dev/null
 		find_rate $kind

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""traffic-fill.py DIR ROWS REPORTERS [TIMES]: takes so many rows of http_traffic, which weftd has pinned in DIR, as if weft-proxy had
-counted requests of as many callers and clusters there, in all buckets, so many times (1); REPORTERS is 1 to 3, as in weft/traffic.h.
-Nothing else may write there."""
+"""traffic-fill.py DIR ROWS REPORTERS [more]: takes so many rows of http_traffic, which weftd has pinned in DIR, as if weft-proxy had
+counted requests of as many callers and clusters there, in all buckets; or, with `more`, once more what it has. REPORTERS is 1 to 3, as
+in weft/traffic.h. Nothing else may write there."""
 import ctypes
 import mmap
 import struct
@@ -11,17 +11,20 @@ import sys
 BPF = ctypes.CDLL("libbpf.so.1", use_errno=True)
 ALL_ROWS, BUCKETS, TAKEN, NO_GRPC = 4096, 20, 1, 255
 HISTOGRAM = f"{BUCKETS}QQ"
+DURATION_SUM = 16 + BUCKETS # which field it is
 ROW = struct.Struct(f"=IIIIHBBBBBxI256sII4xQQ{HISTOGRAM}{HISTOGRAM}{HISTOGRAM}")
 
 
 def main():
 	directory, rows, reporters = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-	count = int(sys.argv[4]) if len(sys.argv) > 4 else 1
 	fd = BPF.bpf_obj_get(f"{directory}/http_traffic".encode())
 	if fd < 0:
 		sys.exit(f"open the map http_traffic: {ctypes.get_errno()}")
 	size = (ALL_ROWS * ROW.size + mmap.PAGESIZE - 1) // mmap.PAGESIZE * mmap.PAGESIZE
 	memory = mmap.mmap(fd, size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+	count = 1
+	if sys.argv[4:] == ["more"]:
+		count += ROW.unpack_from(memory, ROW.size)[DURATION_SUM] // 1000
 	for i in range(1, rows + 1):
 		times = [(i * (b + 7)) % 1000 * count for b in range(BUCKETS)]
 		sizes = [(i * (b + 3)) % 100 * count for b in range(BUCKETS)]

@@ -50,7 +50,8 @@ Test(metrics, a_family_is_announced_as_either_format_has_it)
 						       METRICS_COUNTER };
 	const struct metrics_name name = metrics_name_of("x_bytes", "_total");
 	const struct metrics_labels labels = labels_of("a=\"b\"");
-	struct metrics_out plain = { .format = METRICS_TEXT }, open = { .format = METRICS_OPENMETRICS };
+	struct metrics_out plain = { .format = METRICS_TEXT },
+			   open = { .format = METRICS_OPENMETRICS };
 
 	cr_assert_eq(metrics_begin(&plain, &counter), 0);
 	cr_assert_eq(metrics_float(&plain, &counter, "_total", "", 7), 0);
@@ -81,7 +82,8 @@ static void expect_line(const char *all, const char *line)
 Test(metrics, the_buckets_of_a_histogram_are_added_up)
 {
 	const struct metrics_labels labels = labels_of("a=\"b\"");
-	struct metrics_out plain = { .format = METRICS_TEXT }, open = { .format = METRICS_OPENMETRICS };
+	struct metrics_out plain = { .format = METRICS_TEXT },
+			   open = { .format = METRICS_OPENMETRICS };
 	struct metrics_name names[METRICS_PARTS];
 	const struct traffic_histogram h = { .buckets = { [0] = 2, [3] = 5, [19] = 1 },
 					     .sum = 12345678 };
@@ -290,7 +292,11 @@ static void pack_any(enum metrics_format format, unsigned seed)
 {
 	enum { SETS = 60, LEN_MAX = 40000, NAMES = 6 };
 	static const char *const families[NAMES] = {
-		"", "x", "xyz", "istio_request_duration_milliseconds", "istio_request_bytes",
+		"",
+		"x",
+		"xyz",
+		"istio_request_duration_milliseconds",
+		"istio_request_bytes",
 		"a_name_that_is_longer_than_there_is_room_for_so_that_it_is_cut_off"
 	};
 	_cleanup_buffer_ struct buffer all = { 0 };
@@ -312,10 +318,11 @@ static void pack_any(enum metrics_format format, unsigned seed)
 	}
 	for (int block = 0; block < 400; block++) {
 		struct metrics_number number = metrics_number_of(0);
-		struct metrics_line line = { .name = &names[rand_r(&seed) % NAMES],
-					     .labels = sets[block < SETS ? block
-									 : rand_r(&seed) % SETS],
-					     .number = &number };
+		struct metrics_line line = {
+			.name = &names[rand_r(&seed) % NAMES],
+			.labels = sets[block < SETS ? block : rand_r(&seed) % SETS],
+			.number = &number
+		};
 		int lines = rand_r(&seed) % 30;
 
 		for (int i = 0; i < lines; i++) {

@@ -15,14 +15,14 @@ enum {
 	DISTANCE_MAX = 32768,
 	END_OF_BLOCK = 256,
 	FIRST_LENGTH = 257,
-	LITERALS = 286,	     /* bytes, the end of the block, lengths */
+	LITERALS = 286, /* bytes, the end of the block, lengths */
 	DISTANCES = 30,
-	BITS_MAX = 15,	     /* of a code */
+	BITS_MAX = 15, /* of a code */
 	BITS_AT_ONCE = 56,
-	BYTES_PER_BYTE = 2,  /* that one takes at most, packed */
-	END_CODES = 3,	     /* what an end takes at most */
-	CRC_AHEAD = 80,	     /* bytes: a name has less, and so have an end and a number */
-	SLACK = 512,	     /* bytes beside what lines take: the header is in it */
+	BYTES_PER_BYTE = 2, /* that one takes at most, packed */
+	END_CODES = 3,	    /* what an end takes at most */
+	CRC_AHEAD = 80,	    /* bytes: a name has less, and so have an end and a number */
+	SLACK = 512,	    /* bytes beside what lines take: the header is in it */
 };
 
 static const uint32_t CRC_POLYNOMIAL = 0xedb88320; /* its lowest power is highest */
@@ -38,12 +38,13 @@ struct code {
 struct end {
 	struct metrics_gzip_codes all[END_CODES], rest[END_CODES];
 	size_t len;
-	uint32_t crc;
+	uint32_t crc_before[METRICS_NUMBER_ROOM + 1]; /* its own, behind which so many bytes are */
 };
 
 struct metrics_gzip_tables {
 	struct code literals[LITERALS], distances[DISTANCES];
 	struct code lengths[LENGTH_MAX + 1]; /* with what follows the code */
+	struct code digits[128]; /* what numbers are made of, and 0 before them: nothing */
 	struct end ends[2][METRICS_ENDS];
 	uint32_t crc_ahead[CRC_AHEAD][256]; /* [n][byte]: what it does that n bytes follow */
 };
@@ -68,7 +69,8 @@ static inline void put_codes(struct metrics_gzip_bits *b, struct metrics_gzip_co
 }
 
 /* Up to the first that is empty, or all. */
-static inline void put_all_codes(struct metrics_gzip_bits *b, const struct metrics_gzip_codes *c, int max)
+static inline void put_all_codes(struct metrics_gzip_bits *b, const struct metrics_gzip_codes *c,
+				 int max)
 {
 	for (; max && c->count; max--)
 		put_codes(b, *c++);
@@ -191,6 +193,12 @@ static void make_lengths(struct metrics_gzip_tables *t)
 	t->lengths[LENGTH_MAX] = t->literals[LITERALS - 1]; /* a code of its own */
 }
 
+static void make_digits(struct metrics_gzip_tables *t)
+{
+	for (const char *c = "0123456789.\n"; *c; c++)
+		t->digits[(unsigned char)*c] = t->literals[(unsigned char)*c];
+}
+
 static struct code distance_code(const struct metrics_gzip_tables *t, size_t distance)
 {
 	struct split s = split((unsigned)distance - 1, 1);
@@ -257,8 +265,13 @@ static void make_crc_ahead(uint32_t ahead[CRC_AHEAD][256])
 /* What becomes of it behind so many bytes, but for what these do themselves. */
 static uint32_t crc_behind(const struct metrics_gzip_tables *t, uint32_t crc, size_t n)
 {
-	if (n < 4 || n > CRC_AHEAD)
+	if (n > CRC_AHEAD)
 		return (uint32_t)crc32_combine_op(crc, 0, crc32_combine_gen((z_off_t)n));
+	if (n < 4) {
+		for (; n; n--)
+			crc = crc >> 8 ^ t->crc_ahead[0][crc & 255];
+		return crc;
+	}
 	return t->crc_ahead[n - 1][crc & 255] ^ t->crc_ahead[n - 2][crc >> 8 & 255] ^
 	       t->crc_ahead[n - 3][crc >> 16 & 255] ^ t->crc_ahead[n - 4][crc >> 24];
 }
@@ -299,8 +312,7 @@ static void add_crc(struct metrics_gzip *g, const struct metrics_line *line, con
 	uint32_t crc = crc_behind(t, g->crc, line->name->len) ^ line->name->crc;
 
 	crc = crc_behind_labels(g, crc, &line->labels) ^ line->labels.crc;
-	crc = crc_behind(t, crc, end->len + number) ^ crc_behind(t, end->crc, number);
-	g->crc = crc ^ g->number.crc;
+	g->crc = crc_behind(t, crc, end->len + number) ^ end->crc_before[number] ^ g->number.crc;
 }
 
 /* ---- matches ---- */
@@ -388,8 +400,8 @@ static size_t least(size_t a, size_t b)
 }
 
 /* A part of a line by the same part of the last one, which lies `distance` back. */
-static void pack_part(struct metrics_gzip_bits *b, const char *part, size_t len,
-		      const char *last, size_t last_len, size_t distance)
+static void pack_part(struct metrics_gzip_bits *b, const char *part, size_t len, const char *last,
+		      size_t last_len, size_t distance)
 {
 	size_t k = 0, next;
 
@@ -433,6 +445,41 @@ static void pack_labels(struct metrics_gzip_bits *b, const struct metrics_line *
 			  last->labels.len, far);
 }
 
+/* Names follow each other in the same way again and again. */
+static struct metrics_gzip_turn *turn_to(struct metrics_gzip *g, const struct metrics_name *name)
+{
+	struct metrics_gzip_turn *turn =
+		&g->turns[(uintptr_t)name / sizeof(*name) % METRICS_GZIP_TURNS];
+	const struct metrics_name *from = g->last.name;
+	size_t same;
+
+	if (turn->from == from && turn->to == name)
+		return turn;
+	same = common(name->text, from->text, least(name->len, from->len));
+	*turn = (struct metrics_gzip_turn){ .from = from, .to = name, .same = same };
+	all_codes_of(g->tables, name->text + same, name->len - same, turn->rest,
+		     METRICS_GZIP_TURN_CODES);
+	return turn;
+}
+
+static void pack_name(struct metrics_gzip *g, struct metrics_gzip_bits *b,
+		      const struct metrics_name *name)
+{
+	const struct metrics_gzip_last *last = &g->last;
+	const struct metrics_gzip_turn *turn;
+
+	if (!last->name || last->len > DISTANCE_MAX) {
+		pack_part(b, name->text, name->len, last->head, last->head_len, last->len);
+		return;
+	}
+	turn = turn_to(g, name);
+	if (turn->same >= WORTH_MIN)
+		put_match(b, turn->same, last->len);
+	else
+		put_literals(b, name->text, turn->same);
+	put_all_codes(b, turn->rest, METRICS_GZIP_TURN_CODES);
+}
+
 static void pack_line(struct metrics_gzip *g, const struct metrics_line *line,
 		      const struct end *end)
 {
@@ -445,12 +492,12 @@ static void pack_line(struct metrics_gzip *g, const struct metrics_line *line,
 			  last->len);
 		put_all_codes(&b, end->rest, END_CODES);
 	} else {
-		pack_part(&b, line->name->text, line->name->len, last->head, last->head_len,
-			  last->len);
+		pack_name(g, &b, line->name);
 		pack_labels(&b, line, last);
 		put_all_codes(&b, end->all, END_CODES);
 	}
-	put_all_codes(&b, g->number.codes, METRICS_GZIP_NUMBER_CODES);
+	for (unsigned i = 0; i < g->number.count; i++)
+		put_codes(&b, g->number.codes[i]);
 	g->bits.at = b.at; /* one by one: the whole would be read before it is written */
 	g->bits.bits = b.bits;
 	g->bits.count = b.count;
@@ -469,17 +516,33 @@ static uint32_t number_crc(const struct metrics_gzip_tables *t, const struct met
 	return crc;
 }
 
+/* Of a number: digits of 5 bits at most, and one point, of 8. */
+static struct metrics_gzip_codes eight_codes(const struct metrics_gzip_tables *t, const char *at)
+{
+	struct metrics_gzip_codes codes = { 0 };
+
+#pragma GCC unroll 8
+	for (int i = 0; i < 8; i++) {
+		struct code c = t->digits[(unsigned char)at[i]];
+
+		codes = then(codes, c.bits, c.count);
+	}
+	return codes;
+}
+
 /* Often it is the last line's. */
 static void look_at_number(struct metrics_gzip *g, const struct metrics_number *number)
 {
 	struct metrics_gzip_number *n = &g->number;
+	const char *end = number->room + sizeof(number->room);
 
 	if (!memcmp(n->is.room, number->room, sizeof(number->room)))
 		return;
 	n->is = *number;
 	n->crc = number_crc(g->tables, number);
-	all_codes_of(g->tables, metrics_number_text(number), number->len, n->codes,
-		     METRICS_GZIP_NUMBER_CODES);
+	n->count = (unsigned)(number->len + 7) / 8;
+	for (unsigned i = 0; i < n->count; i++)
+		n->codes[i] = eight_codes(g->tables, end - 8 * (n->count - i));
 }
 
 /* Room for what so many bytes take, packed: from bits.at on. */
@@ -588,45 +651,66 @@ static uint64_t bits_at(const char *bytes, size_t bit, unsigned count)
 	return (le64toh(word) >> bit % 8) & (UINT64_MAX >> (64 - count));
 }
 
+static bool has_room(struct metrics_gzip_block *b, size_t count)
+{
+	uint64_t *more;
+
+	if (b->room >= count)
+		return true;
+	more = realloc(b->bits, count * sizeof(*more));
+	if (!more)
+		return false;
+	b->bits = more;
+	b->room = count;
+	return true;
+}
+
 void metrics_gzip_keep(const struct metrics_gzip *g, const struct metrics_gzip_mark *m,
 		       struct metrics_gzip_block *out)
 {
 	const size_t end = g->out.size * 8 + g->bits.count;
-	unsigned some = 0;
+	size_t at = m->at * 8 + m->bit;
 
+	out->last_bits = 0;
+	out->count = (end - at + BITS_AT_ONCE - 1) / BITS_AT_ONCE;
+	if (!out->count || !has_room(out, out->count))
+		return;
+	for (size_t i = 0; i + 1 < out->count; i++, at += BITS_AT_ONCE)
+		out->bits[i] = bits_at(g->out.bytes, at, BITS_AT_ONCE);
+	out->last_bits = (unsigned)(end - at);
+	out->bits[out->count - 1] = bits_at(g->out.bytes, at, out->last_bits);
 	out->format = g->format;
 	out->before = m->before;
 	out->after = g->last;
 	out->size = g->size - m->size;
-	out->crc_op = (uint32_t)crc32_combine_gen(out->size);
-	out->crc = g->crc ^ (uint32_t)crc32_combine_op(m->crc, 0, out->crc_op);
-	out->bits.count = 0;
-	for (size_t at = m->at * 8 + m->bit; at < end; at += some) {
-		uint64_t *slot = table_push(&out->bits);
-
-		some = end - at < BITS_AT_ONCE ? (unsigned)(end - at) : BITS_AT_ONCE;
-		out->last_bits = slot ? some : 0;
-		if (!slot)
-			return;
-		*slot = bits_at(g->out.bytes, at, some);
-	}
+	out->crc_before = m->crc;
+	out->crc_after = g->crc;
+	out->crc_op = 0;
 }
 
-int metrics_gzip_again(struct metrics_gzip *g, const struct metrics_gzip_block *b)
+/* Behind another one than the CRC was that the block was packed behind. */
+static uint32_t crc_behind_block(uint32_t crc, struct metrics_gzip_block *b)
+{
+	if (!b->crc_op)
+		b->crc_op = (uint32_t)crc32_combine_gen(b->size);
+	return (uint32_t)crc32_combine_op(crc ^ b->crc_before, b->crc_after, b->crc_op);
+}
+
+int metrics_gzip_again(struct metrics_gzip *g, struct metrics_gzip_block *b)
 {
 	struct metrics_gzip_bits to;
 
 	if (!b->last_bits || b->format != g->format || !is_same_place(&g->last, &b->before))
 		return 1;
-	if (reserve(g, b->bits.count * sizeof(uint64_t)))
+	if (reserve(g, b->count * sizeof(*b->bits)))
 		return -ENOMEM;
 	to = g->bits;
-	for (size_t i = 0; i + 1 < b->bits.count; i++)
-		put_bits(&to, b->bits.items[i], BITS_AT_ONCE);
-	put_bits(&to, b->bits.items[b->bits.count - 1], b->last_bits);
+	for (size_t i = 0; i + 1 < b->count; i++)
+		put_bits(&to, b->bits[i], BITS_AT_ONCE);
+	put_bits(&to, b->bits[b->count - 1], b->last_bits);
 	g->bits = to;
 	commit(g);
-	g->crc = (uint32_t)crc32_combine_op(g->crc, 0, b->crc_op) ^ b->crc;
+	g->crc = crc_behind_block(g->crc, b);
 	g->size += b->size;
 	g->last = b->after;
 	return 0;
@@ -634,7 +718,7 @@ int metrics_gzip_again(struct metrics_gzip *g, const struct metrics_gzip_block *
 
 void metrics_gzip_block_free(struct metrics_gzip_block *b)
 {
-	free(b->bits.items);
+	free(b->bits);
 	*b = (struct metrics_gzip_block){ 0 };
 }
 
@@ -684,7 +768,8 @@ static void make_end(const struct metrics_gzip_tables *t, const char *text, stru
 	const size_t begins = strlen(METRICS_BUCKET_BEGINS);
 
 	out->len = strlen(text);
-	out->crc = metrics_crc(text, out->len);
+	for (size_t i = 0; i <= METRICS_NUMBER_ROOM; i++)
+		out->crc_before[i] = crc_behind(t, metrics_crc(text, out->len), i);
 	all_codes_of(t, text, out->len, out->all, END_CODES);
 	if (out->len > begins)
 		all_codes_of(t, text + begins, out->len - begins, out->rest, END_CODES);
@@ -699,6 +784,7 @@ struct metrics_gzip_tables *metrics_gzip_tables_new(void)
 	make_codes(t->literals, LITERALS, literal_weight);
 	make_codes(t->distances, DISTANCES, distance_weight);
 	make_lengths(t);
+	make_digits(t);
 	make_crc_ahead(t->crc_ahead);
 	for (int format = METRICS_TEXT; format <= METRICS_OPENMETRICS; format++)
 		for (unsigned i = 0; i < METRICS_ENDS; i++)

@@ -8,11 +8,10 @@
  */
 #include "daemon/api/metrics_line.h"
 #include "lib/base/buffer.h"
-#include "lib/base/table.h"
 
 /* What all that is packed has in common: codes, and what bytes do to a CRC. 80 KiB. */
 struct metrics_gzip_tables;
-struct metrics_gzip_tables *metrics_gzip_tables_new(void); /* NULL: no memory */
+struct metrics_gzip_tables *metrics_gzip_tables_new(void);    /* NULL: no memory */
 void metrics_gzip_tables_free(struct metrics_gzip_tables *t); /* accepts NULL */
 
 /* The line before, from which the next one copies. */
@@ -37,7 +36,18 @@ struct metrics_gzip_codes {
 	unsigned count;
 };
 
-enum { METRICS_GZIP_SHIFTS = 16, METRICS_GZIP_NUMBER_CODES = 3 };
+enum {
+	METRICS_GZIP_SHIFTS = 16,
+	METRICS_GZIP_TURNS = 4, /* a histogram has three */
+	METRICS_GZIP_TURN_CODES = METRICS_NAME_ROOM / 3,
+};
+
+/* How a name follows another one, or itself: as much of it is the same, the rest is put. */
+struct metrics_gzip_turn {
+	const struct metrics_name *from, *to;
+	size_t same;
+	struct metrics_gzip_codes rest[METRICS_GZIP_TURN_CODES];
+};
 
 /* Where codes are put. */
 struct metrics_gzip_bits {
@@ -49,7 +59,8 @@ struct metrics_gzip_bits {
 
 struct metrics_gzip_number {
 	struct metrics_number is;
-	struct metrics_gzip_codes codes[METRICS_GZIP_NUMBER_CODES];
+	struct metrics_gzip_codes codes[METRICS_NUMBER_ROOM / 8];
+	unsigned count;
 	uint32_t crc;
 };
 
@@ -61,6 +72,7 @@ struct metrics_gzip {
 	struct metrics_gzip_last last;
 	struct buffer kept; /* a copy of its head, if it was plain text, between two calls */
 	struct metrics_gzip_number number; /* the last line's */
+	struct metrics_gzip_turn turns[METRICS_GZIP_TURNS];
 	struct metrics_gzip_bits bits;
 	uint32_t crc, size; /* of what was packed */
 	struct metrics_gzip_shift shifts[METRICS_GZIP_SHIFTS];
@@ -71,9 +83,12 @@ struct metrics_gzip {
 struct metrics_gzip_block {
 	enum metrics_format format;
 	struct metrics_gzip_last before, after;
-	TABLE(uint64_t) bits; /* BITS_AT_ONCE in each but the last */
-	unsigned last_bits;   /* in that; 0: there is no block */
-	uint32_t crc, crc_op, size; /* of the lines alone */
+	uint64_t *bits; /* 56 in each but the last; owned */
+	size_t count, room;
+	unsigned last_bits; /* in that; 0: there is no block */
+	uint32_t size;	    /* of the lines */
+	uint32_t crc_before, crc_after;
+	uint32_t crc_op; /* crc32_combine_gen() of the size, once it was needed; 0: not yet */
 };
 
 /* Where one begins. */
@@ -96,7 +111,7 @@ struct metrics_gzip_mark metrics_gzip_mark(const struct metrics_gzip *g);
 void metrics_gzip_keep(const struct metrics_gzip *g, const struct metrics_gzip_mark *m,
 		       struct metrics_gzip_block *out);
 /* 1: it can't be put here. */
-int metrics_gzip_again(struct metrics_gzip *g, const struct metrics_gzip_block *b);
+int metrics_gzip_again(struct metrics_gzip *g, struct metrics_gzip_block *b);
 void metrics_gzip_block_free(struct metrics_gzip_block *b);
 void metrics_gzip_free(struct metrics_gzip *g);
 

@@ -35,19 +35,20 @@ struct metrics_labels metrics_labels_of(const char *text, size_t len)
 
 /* As the clients of either format write it: OpenMetrics has floats only. */
 static const char *const ends[2][METRICS_ENDS] = {
-	[METRICS_TEXT] = { BUCKET("0.5"),    BUCKET("1"),	BUCKET("5"),	   BUCKET("10"),
-			   BUCKET("25"),     BUCKET("50"),	BUCKET("100"),	   BUCKET("250"),
-			   BUCKET("500"),    BUCKET("1000"),	BUCKET("2500"),	   BUCKET("5000"),
-			   BUCKET("10000"),  BUCKET("30000"),	BUCKET("60000"),   BUCKET("300000"),
-			   BUCKET("600000"), BUCKET("1800000"), BUCKET("3600000"), BUCKET("+Inf"),
-			   "} " },
-	[METRICS_OPENMETRICS] = { BUCKET("0.5"),      BUCKET("1.0"),	 BUCKET("5.0"),
-				  BUCKET("10.0"),     BUCKET("25.0"),	 BUCKET("50.0"),
-				  BUCKET("100.0"),    BUCKET("250.0"),	 BUCKET("500.0"),
-				  BUCKET("1000.0"),   BUCKET("2500.0"),	 BUCKET("5000.0"),
-				  BUCKET("10000.0"),  BUCKET("30000.0"), BUCKET("60000.0"),
+	[METRICS_TEXT] = { BUCKET("0.5"),     BUCKET("1"),	BUCKET("5"),
+			   BUCKET("10"),      BUCKET("25"),	BUCKET("50"),
+			   BUCKET("100"),     BUCKET("250"),	BUCKET("500"),
+			   BUCKET("1000"),    BUCKET("2500"),	BUCKET("5000"),
+			   BUCKET("10000"),   BUCKET("30000"),	BUCKET("60000"),
+			   BUCKET("300000"),  BUCKET("600000"), BUCKET("1800000"),
+			   BUCKET("3600000"), BUCKET("+Inf"),	"} " },
+	[METRICS_OPENMETRICS] = { BUCKET("0.5"),      BUCKET("1.0"),	  BUCKET("5.0"),
+				  BUCKET("10.0"),     BUCKET("25.0"),	  BUCKET("50.0"),
+				  BUCKET("100.0"),    BUCKET("250.0"),	  BUCKET("500.0"),
+				  BUCKET("1000.0"),   BUCKET("2500.0"),	  BUCKET("5000.0"),
+				  BUCKET("10000.0"),  BUCKET("30000.0"),  BUCKET("60000.0"),
 				  BUCKET("300000.0"), BUCKET("600000.0"), BUCKET("1.8e+06"),
-				  BUCKET("3.6e+06"),  BUCKET("+Inf"),	 "} " },
+				  BUCKET("3.6e+06"),  BUCKET("+Inf"),	  "} " },
 };
 
 const char *metrics_end(enum metrics_format format, unsigned end)
@@ -78,7 +79,8 @@ static struct metrics_number few_digits(uint32_t n)
 	unsigned zeros = n ? (unsigned)__builtin_ctzll(digits) / 8 : 7;
 	struct metrics_number out = { .len = 9 - zeros };
 
-	digits = htole64(((digits | 0x3030303030303030) >> 8 | (uint64_t)'\n' << 56) &
+	digits = htole64(((digits | 0x3030303030303030) >> 8 | (uint64_t)'\n'
+								       << 56) &
 			 UINT64_MAX << (8 * (zeros - 1)));
 	memcpy(out.room + METRICS_NUMBER_ROOM - sizeof(digits), &digits, sizeof(digits));
 	return out;

@@ -469,8 +469,8 @@ static int write_series(struct metrics_scrape *a)
 	int r = a->next ? 0 : metrics_begin(&a->out, metrics_series_family(a->family));
 
 	if (!r && a->next < count)
-		r = metrics_blocks_write(&a->source->blocks, &a->out, a->family,
-					 &a->source->series, &a->numbers, a->next);
+		r = metrics_blocks_write(&a->source->blocks, &a->out, a->family, &a->source->series,
+					 &a->numbers, a->next);
 	if (++a->next >= count) {
 		a->family++;
 		a->next = 0;

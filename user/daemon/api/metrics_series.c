@@ -348,7 +348,7 @@ static int begin(void **items, size_t *room, size_t count, size_t size, const vo
 		 size_t past_count)
 {
 	if (!*items || *room < count) {
-		void *more = malloc((count + 1) * size);
+		void *more = calloc(count + 1, size);
 
 		if (!more)
 			return -ENOMEM;
@@ -458,16 +458,7 @@ void metrics_numbers_add_tcp(struct metrics_numbers *n, const struct metrics_pla
 
 /* ---- families ---- */
 
-enum {
-	REQUESTS,
-	DURATION,
-	REQUEST_BYTES,
-	RESPONSE_BYTES,
-	OPENED,
-	CLOSED,
-	RECEIVED,
-	SENT
-};
+enum { REQUESTS, DURATION, REQUEST_BYTES, RESPONSE_BYTES, OPENED, CLOSED, RECEIVED, SENT };
 _Static_assert((int)SENT + 1 == (int)METRICS_SERIES_FAMILIES, "all are numbered");
 
 /* Names and meanings are Istio's. */
@@ -518,7 +509,7 @@ const void *metrics_series_value(unsigned family, const struct metrics_numbers *
 				 size_t *size)
 {
 	*size = families[family].type == METRICS_HISTOGRAM ? sizeof(struct traffic_histogram)
-							    : sizeof(uint64_t);
+							   : sizeof(uint64_t);
 	switch (family) {
 	case REQUESTS:
 		return &n->http[i].requests;

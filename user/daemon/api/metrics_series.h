@@ -99,8 +99,8 @@ size_t metrics_series_count(unsigned family, const struct metrics_numbers *n);
 /* What the lines of one of them tell: so many bytes, a traffic_histogram at most. */
 const void *metrics_series_value(unsigned family, const struct metrics_numbers *n, size_t i,
 				 size_t *size);
-/* Writes the lines of one of them. 0 or -ENOMEM. Names and labels are these series': they stay where
- * they are until metrics_series_drop(). */
+/* Writes the lines of one of them. 0 or -ENOMEM. Names and labels are these series': they stay
+ * where they are until metrics_series_drop(). */
 int metrics_series_write(struct metrics_out *out, unsigned family, const struct metrics_series *s,
 			 const struct metrics_numbers *n, size_t i);
 

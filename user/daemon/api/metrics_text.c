@@ -123,8 +123,9 @@ int metrics_float(struct metrics_out *out, const struct metrics_family *f, const
 		  const char *labels, double value)
 {
 	char number[32];
-	const char *const parts[] = { f->name, suffix,	*labels ? "{" : "", labels, *labels ? "}" : "",
-				      " ",     number, "\n" };
+	const char *const parts[] = {
+		f->name, suffix, *labels ? "{" : "", labels, *labels ? "}" : "", " ", number, "\n"
+	};
 
 	snprintf(number, sizeof(number), isfinite(value) ? "%.15g" : "NaN", value);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
@@ -154,8 +155,8 @@ static int put_line(struct metrics_out *out, const struct metrics_line *line)
 
 	if (out->gzip)
 		return metrics_gzip_line(out->gzip, line);
-	if (buffer_reserve(&out->text, line->name->len + line->labels.len + end_len +
-					       line->number->len))
+	if (buffer_reserve(&out->text,
+			   line->name->len + line->labels.len + end_len + line->number->len))
 		return -ENOMEM;
 	at = out->text.bytes + out->text.size;
 	at = mempcpy(at, line->name->text, line->name->len);
