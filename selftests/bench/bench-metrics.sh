@@ -143,8 +143,8 @@ turn() {
 	jq .latency_us.p99 <<<"$result" >>"$TMP/p99.$1.$2"
 }
 
-# Half of what one can have at most.
-find_rate() { RATE[$1]=$(loaded "$1" | jq '.rate / 2 | floor'); }
+# A quarter of what one can have at most: at half of it requests wait for each other for a millisecond, scrapes or none.
+find_rate() { RATE[$1]=$(loaded "$1" | jq '.rate / 4 | floor'); }
 
 turns() {
 	local i kind before
@@ -193,7 +193,7 @@ write_report() {
 	## What waits for a scrape
 
 	Latency, µs, with a scraper at 10 Hz, which asks for gzip as Prometheus does, and without, in turn; $SCRAPED_ROWS rows of requests. Medians of $TURNS turns of
-	$SECONDS_EACH s each, and of each turn's ratio. Pod to pod on one node, at half of the rate that it can do at most, counted from when a request should have been
+	$SECONDS_EACH s each, and of each turn's ratio. Pod to pod on one node, at a quarter of the rate that it can do at most, counted from when a request should have been
 	sent. weftd and weft-proxy share core $PROXY_CPU, which is harder than on a node that has another core, with the scraper, which would be on another machine and
 	gives way to all else (SCHED_IDLE); client and endpoints are on core $LOAD_CPU. A p99 of many times p50 without a scraper
 	is of a machine that had other things to do: its ratio tells nothing then.

@@ -150,6 +150,13 @@ ask -D "$TMP/head" -H 'Accept-Encoding: gzip' "$URL" >"$TMP/packed"
 expect_match "packed" "$(cat "$TMP/head")" '^Content-Encoding: gzip'
 series() { grep '^istio_' | sed 's/ [^ ]*$//' | sort; } # without their values
 series <"$TMP/plain" >"$TMP/plain.series"
+# Twice, of which the second one has what the first one has packed; and with the other format between them.
+for how in "" "" "Accept: application/openmetrics-text" ""; do
+	ask -H 'Accept-Encoding: gzip' ${how:+-H "$how"} "$URL" >"$TMP/packed"
+	ask ${how:+-H "$how"} "$URL" >"$TMP/unpacked"
+	gzip -dc "$TMP/packed" >"$TMP/again" || fail "what was packed can't be unpacked"
+	expect_eq "packed, values are the same${how:+, by OpenMetrics}" "$(grep '^istio_' "$TMP/again" | diff - <(grep '^istio_' "$TMP/unpacked") | head -5)" ""
+done
 expect_between "series" "$(wc -l <"$TMP/plain.series")" 100 100000
 expect_eq "packed, they are the same" "$(gzip -dc "$TMP/packed" | series | diff - "$TMP/plain.series" | head -5)" ""
 # A reader that takes little at a time gets labels in parts.

@@ -112,6 +112,8 @@ static void expect_number(const struct metrics_number *n, const char *want)
 	cr_expect_eq(n->len, strlen(want) + 1, "%s", want);
 	cr_expect_eq(memcmp(text, want, n->len - 1), 0, "%s", want);
 	cr_expect_eq(text[n->len - 1], '\n');
+	for (const char *before = n->room; before < text; before++)
+		cr_expect_eq(*before, 0);
 }
 
 Test(metrics, numbers_are_written_as_they_are)
@@ -127,6 +129,8 @@ Test(metrics, numbers_are_written_as_they_are)
 		{ 1000, "1000", "1" },
 		{ 1001, "1001", "1.001" },
 		{ 123400, "123400", "123.4" },
+		{ 9999999, "9999999", "9999.999" },
+		{ 10000000, "10000000", "10000" },
 		{ 9999999999999999999u, "9999999999999999999", "9999999999999999.999" },
 		{ 10000000000000000000u, "10000000000000000000", "10000000000000000" },
 		{ UINT64_MAX, "18446744073709551615", "18446744073709551.615" },
@@ -138,6 +142,13 @@ Test(metrics, numbers_are_written_as_they_are)
 
 		expect_number(&n, rows[i].text);
 		expect_number(&part, rows[i].thousandths);
+	}
+	for (uint64_t i = 0; i < 11000000; i += i < 11000 ? 1 : 997) {
+		struct metrics_number n = metrics_number_of(i);
+		char want[32];
+
+		snprintf(want, sizeof(want), "%llu", (unsigned long long)i);
+		expect_number(&n, want);
 	}
 }
 
@@ -173,12 +184,12 @@ Test(metrics, the_format_is_the_one_that_is_asked_for)
 
 /* ---- gzip ---- */
 
-static const struct metrics_gzip_tables *tables(void)
+static const struct gzip_tables *tables(void)
 {
-	static struct metrics_gzip_tables *t;
+	static struct gzip_tables *t;
 
 	if (!t)
-		t = metrics_gzip_tables_new();
+		t = gzip_tables_new();
 	cr_assert_not_null(t);
 	return t;
 }
@@ -270,6 +281,21 @@ Test(metrics, whatever_lines_are_is_packed)
 	free(text);
 }
 
+/* What has been packed, as it is taken: bit by bit it goes on in a buffer that is empty. */
+static void take_packed(struct metrics_gzip *g, struct buffer *taken)
+{
+	cr_assert_eq(buffer_add(taken, g->out.bytes, g->out.size), 0);
+	g->out.size = 0;
+}
+
+/* The coder gets all of it back: as expect_packed() has it. */
+static void put_back(struct metrics_gzip *g, struct buffer *taken)
+{
+	take_packed(g, taken);
+	cr_assert_eq(buffer_add(&g->out, taken->bytes, taken->size), 0);
+	buffer_free(taken);
+}
+
 /* A line to both: packed, and as text. */
 static void add_line(struct metrics_gzip *g, struct buffer *all, const struct metrics_line *line)
 {
@@ -300,6 +326,7 @@ static void pack_any(enum metrics_format format, unsigned seed)
 		"a_name_that_is_longer_than_there_is_room_for_so_that_it_is_cut_off"
 	};
 	_cleanup_buffer_ struct buffer all = { 0 };
+	struct buffer taken = { 0 };
 	struct metrics_labels sets[SETS];
 	struct metrics_name names[NAMES];
 	struct metrics_gzip g = { 0 };
@@ -336,8 +363,11 @@ static void pack_any(enum metrics_format format, unsigned seed)
 		}
 		if (rand_r(&seed) % 8 == 0)
 			add_words(&g, &all, "# TYPE x\n# TYPE y\n");
+		if (rand_r(&seed) % 2)
+			take_packed(&g, &taken);
 	}
 	cr_assert_eq(metrics_gzip_end(&g), 0);
+	put_back(&g, &taken);
 	expect_packed(&g, all.bytes, all.size);
 	for (size_t i = 0; i < SETS; i++)
 		free((char *)sets[i].text);
@@ -492,61 +522,83 @@ Test(metrics, beyond_the_limit_what_has_a_series_keeps_it_and_nothing_else_gets_
 
 /* ---- what was packed the last time ---- */
 
-/* All families, to one or both. */
-static void write_all(struct metrics_blocks *b, struct metrics_out *out,
+/* All families. What is packed is taken each time. */
+static void write_all(struct metrics_blocks *b, struct metrics_out *out, struct buffer *taken,
 		      const struct metrics_series *s, const struct metrics_numbers *n)
 {
 	for (unsigned family = 0; family < METRICS_SERIES_FAMILIES; family++) {
 		cr_assert_eq(metrics_begin(out, metrics_series_family(family)), 0);
-		for (size_t i = 0; i < metrics_series_count(family, n); i++)
+		for (size_t i = 0; i < metrics_series_count(family, n); i++) {
 			cr_assert_eq(metrics_blocks_write(b, out, family, s, n, i), 0);
+			if (out->gzip)
+				take_packed(out->gzip, taken);
+		}
 	}
 	cr_assert_eq(metrics_finish(out), 0);
 }
 
-/* What is packed is the text of the same numbers. */
-static void expect_told(struct metrics_blocks *b, enum metrics_format format,
-			const struct metrics_series *s, const struct metrics_numbers *n)
+static struct buffer written(enum metrics_format format, const struct metrics_series *s,
+			     const struct metrics_numbers *n)
 {
-	struct metrics_out text = { .format = format }, packed = { .format = format };
-	struct metrics_gzip g = { 0 };
+	struct metrics_out out = { .format = format };
+	struct metrics_blocks none = { 0 };
 
-	write_all(b, &text, s, n);
+	write_all(&none, &out, NULL, s, n);
+	return out.text;
+}
+
+/* Packed, it is that text. */
+static void expect_told(struct metrics_blocks *b, enum metrics_format format,
+			const struct metrics_series *s, const struct metrics_numbers *n,
+			const struct buffer *text)
+{
+	struct metrics_gzip g = { 0 };
+	struct metrics_out out = { .format = format, .gzip = &g };
+	struct buffer taken = { 0 };
+
 	cr_assert_eq(metrics_gzip_begin(&g, tables(), format), 0);
-	packed.gzip = &g;
-	write_all(b, &packed, s, n);
-	expect_packed(&g, text.text.bytes, text.text.size);
-	buffer_free(&text.text);
-	buffer_free(&packed.text);
+	write_all(b, &out, &taken, s, n);
+	put_back(&g, &taken);
+	expect_packed(&g, text->bytes, text->size);
+	buffer_free(&out.text);
+}
+
+/* Rows of both reporters with labels of several lengths; a fourth of them is of connections. */
+enum { BLOCK_ROWS = 40 };
+static void make_rows(struct metrics_series *s, struct metrics_places places[BLOCK_ROWS])
+{
+	struct http_traffic row = row_of(TRAFFIC_SOURCE | TRAFFIC_DESTINATION, 200);
+
+	metrics_series_init(s, 100000);
+	for (int i = 0; i < BLOCK_ROWS; i++) {
+		char from[128];
+
+		snprintf(from, sizeof(from), "w%d\nshop\nw\nv1\nw\nv1\nspiffe://c/w\n", i * 7);
+		row.key.is_tcp = i % 4 == 3;
+		places[i] = place(s, &row, from, PEER("reviews"), "v1");
+	}
 }
 
 /* Blocks whose neighbours become longer, are others, or are of another format. */
-Test(metrics, what_has_not_changed_is_packed_as_before)
+Test(metrics, what_has_not_changed_is_packed_with_what_has)
 {
-	enum { ROWS = 40 };
 	struct http_traffic row = row_of(TRAFFIC_SOURCE | TRAFFIC_DESTINATION, 200);
 	struct tcp_traffic tcp = { .opened = 9, .sent = 99 };
-	struct metrics_places places[ROWS];
+	struct metrics_places places[BLOCK_ROWS];
 	struct metrics_blocks blocks = { 0 };
 	struct metrics_numbers n = { 0 };
 	struct metrics_series s;
 	unsigned seed = 5;
 
-	metrics_series_init(&s, 100000);
-	for (int i = 0; i < ROWS; i++) {
-		char from[128];
-
-		snprintf(from, sizeof(from), "w%d\nshop\nw\nv1\nw\nv1\nspiffe://c/w\n", i * 7);
-		row.key.is_tcp = i % 4 == 3;
-		places[i] = place(&s, &row, from, PEER("reviews"), "v1");
-	}
+	make_rows(&s, places);
 	cr_assert_eq(metrics_numbers_begin(&n, &s), 0);
 	for (int round = 0; round < 200; round++) {
 		enum metrics_format format = round % 50 < 40 ? METRICS_TEXT : METRICS_OPENMETRICS;
-		int changed = round % 3 ? 1 : rand_r(&seed) % ROWS;
+		int changed = round % 3 ? 1 : rand_r(&seed) % BLOCK_ROWS;
+		_cleanup_buffer_ struct buffer text = { 0 };
 
 		for (int i = 0; i < changed; i++) {
-			int which = rand_r(&seed) % ROWS;
+			int which = rand_r(&seed) % BLOCK_ROWS;
 
 			row.requests = row.duration.buckets[rand_r(&seed) % TRAFFIC_BUCKETS] = 1;
 			row.request_bytes.buckets[3] = 1;
@@ -556,12 +608,54 @@ Test(metrics, what_has_not_changed_is_packed_as_before)
 			else
 				metrics_numbers_add_http(&n, &places[which], &row);
 		}
-		expect_told(&blocks, format, &s, &n);
+		text = written(format, &s, &n);
+		expect_told(&blocks, format, &s, &n, &text);
 		if (round == 100)
-			metrics_blocks_forget(&blocks);
+			metrics_blocks_free(&blocks);
 	}
-	metrics_blocks_forget(&blocks);
+	metrics_blocks_free(&blocks);
 	metrics_numbers_free(&n);
+	metrics_series_free(&s);
+}
+
+/* A series gets other labels, which nothing but a test does: who would look at it again would see
+ * them. */
+Test(metrics, what_has_not_changed_is_not_looked_at_again)
+{
+	_cleanup_buffer_ struct buffer before = { 0 }, after = { 0 };
+	struct metrics_places places[BLOCK_ROWS];
+	struct metrics_blocks blocks = { 0 };
+	struct metrics_numbers n = { 0 };
+	struct metrics_moves m;
+	struct metrics_series s;
+	const char *had;
+	char *other;
+
+	make_rows(&s, places);
+	cr_assert_eq(metrics_numbers_begin(&n, &s), 0);
+	before = written(METRICS_TEXT, &s, &n);
+	expect_told(&blocks, METRICS_TEXT, &s, &n, &before);
+	had = s.http.labels[5].text;
+	other = strdup(had);
+	strstr(other, "source_app")[0] = 'X';
+	s.http.labels[5] = labels_of(other);
+	after = written(METRICS_TEXT, &s, &n);
+	cr_assert_eq(before.size, after.size);
+	/* But for what no block is made of. */
+	memcpy(before.bytes, after.bytes,
+	       (size_t)(strstr(after.bytes, "# HELP istio_request_duration") - after.bytes));
+	expect_told(&blocks, METRICS_TEXT, &s, &n, &before);
+
+	/* Series have moved: all are looked at. */
+	cr_assert_eq(metrics_moves_new(&m, &s), 0);
+	for (int i = 0; i < BLOCK_ROWS; i++)
+		metrics_moves_use(&m, &places[i], i % 4 != 3);
+	metrics_series_drop(&s, &m);
+	metrics_moves_free(&m);
+	expect_told(&blocks, METRICS_TEXT, &s, &n, &after);
+	metrics_blocks_free(&blocks);
+	metrics_numbers_free(&n);
+	free((char *)had);
 	metrics_series_free(&s);
 }
 
@@ -575,8 +669,9 @@ Test(metrics, blocks_are_put_only_behind_what_they_were_behind)
 				  next = { &name, b, METRICS_END, &one };
 	static const char all[] =
 		"x_total{a=\"1\"} 1\nx_total{b=\"1\"} 1\nx_total{a=\"1\"} 20\n# x\n"
+		"x_total{a=\"1\"} 20\n"
 		"x_total{a=\"1\"} 1\nx_total{b=\"1\"} 1\n";
-	struct metrics_gzip_block block = { 0 };
+	struct metrics_gzip_block block = { 0 }, none = { 0 };
 	struct metrics_gzip_mark mark;
 	struct metrics_gzip g = { 0 };
 
@@ -589,8 +684,12 @@ Test(metrics, blocks_are_put_only_behind_what_they_were_behind)
 	cr_expect_eq(metrics_gzip_again(&g, &block), 1, "behind itself");
 	cr_assert_eq(metrics_gzip_line(&g, &longer), 0);
 	cr_expect_eq(metrics_gzip_again(&g, &block), 1, "another length");
+	mark = metrics_gzip_mark(&g);
 	cr_assert_eq(metrics_gzip_text(&g, "# x\n", 4), 0);
 	cr_expect_eq(metrics_gzip_again(&g, &block), 1, "text");
+	metrics_gzip_keep(&g, &mark, &none);
+	cr_assert_eq(metrics_gzip_line(&g, &longer), 0);
+	cr_expect_eq(metrics_gzip_again(&g, &none), 1, "no block has text at its end");
 	cr_assert_eq(metrics_gzip_line(&g, &first), 0);
 	cr_expect_eq(metrics_gzip_again(&g, &block), 0);
 	cr_assert_eq(metrics_gzip_end(&g), 0);

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/api/metrics_blocks.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct metrics_block {
-	struct traffic_histogram value; /* or as much of it as a value of the family has */
+	struct traffic_histogram value;
 	struct metrics_gzip_block packed;
 };
 
@@ -23,13 +22,11 @@ static int write_anew(struct metrics_block *block, struct metrics_out *out, unsi
 		      const struct metrics_series *s, const struct metrics_numbers *n, size_t i)
 {
 	struct metrics_gzip_mark mark = metrics_gzip_mark(out->gzip);
-	size_t size;
-	const void *value = metrics_series_value(family, n, i, &size);
 	int r = metrics_series_write(out, family, s, n, i);
 
 	if (r)
 		return r;
-	memcpy(&block->value, value, size);
+	block->value = *metrics_series_histogram(family, n, i);
 	metrics_gzip_keep(out->gzip, &mark, &block->packed);
 	return 0;
 }
@@ -37,20 +34,23 @@ static int write_anew(struct metrics_block *block, struct metrics_out *out, unsi
 int metrics_blocks_write(struct metrics_blocks *b, struct metrics_out *out, unsigned family,
 			 const struct metrics_series *s, const struct metrics_numbers *n, size_t i)
 {
-	struct metrics_block *block = out->gzip ? block_of(b, family, i) : NULL;
-	const void *value;
-	size_t size;
+	const struct traffic_histogram *value = metrics_series_histogram(family, n, i);
+	struct metrics_block *block;
 	int r = 1;
 
+	if (b->drops != s->drops) {
+		metrics_blocks_free(b);
+		b->drops = s->drops;
+	}
+	block = value && out->gzip ? block_of(b, family, i) : NULL;
 	if (!block)
 		return metrics_series_write(out, family, s, n, i);
-	value = metrics_series_value(family, n, i, &size);
-	if (!memcmp(&block->value, value, size))
+	if (!memcmp(&block->value, value, sizeof(*value)))
 		r = metrics_gzip_again(out->gzip, &block->packed);
 	return r <= 0 ? r : write_anew(block, out, family, s, n, i);
 }
 
-void metrics_blocks_forget(struct metrics_blocks *b)
+void metrics_blocks_free(struct metrics_blocks *b)
 {
 	for (int family = 0; family < METRICS_SERIES_FAMILIES; family++) {
 		for (size_t i = 0; i < b->of[family].count; i++)

@@ -9,45 +9,15 @@
 #include <zlib.h>
 
 enum {
-	LENGTH_MIN = 3, /* of a match, in the format */
-	LENGTH_MAX = 258,
-	WORTH_MIN = 4, /* a shorter one is longer than what it stands for */
+	WORTH_MIN = 4, /* a shorter match is longer than what it stands for */
 	DISTANCE_MAX = 32768,
-	END_OF_BLOCK = 256,
-	FIRST_LENGTH = 257,
-	LITERALS = 286, /* bytes, the end of the block, lengths */
-	DISTANCES = 30,
-	BITS_MAX = 15, /* of a code */
-	BITS_AT_ONCE = 56,
 	BYTES_PER_BYTE = 2, /* that one takes at most, packed */
-	END_CODES = 3,	    /* what an end takes at most */
-	CRC_AHEAD = 80,	    /* bytes: a name has less, and so have an end and a number */
 	SLACK = 512,	    /* bytes beside what lines take: the header is in it */
 };
 
 static const uint32_t CRC_POLYNOMIAL = 0xedb88320; /* its lowest power is highest */
 
-/* ---- codes: RFC 1951, 3.2.2: the first bit of one is its highest ---- */
-
-struct code {
-	uint32_t bits; /* the first one lowest */
-	unsigned count;
-};
-
-/* An end: all of it, and without what those of buckets begin with. */
-struct end {
-	struct metrics_gzip_codes all[END_CODES], rest[END_CODES];
-	size_t len;
-	uint32_t crc_before[METRICS_NUMBER_ROOM + 1]; /* its own, behind which so many bytes are */
-};
-
-struct metrics_gzip_tables {
-	struct code literals[LITERALS], distances[DISTANCES];
-	struct code lengths[LENGTH_MAX + 1]; /* with what follows the code */
-	struct code digits[128]; /* what numbers are made of, and 0 before them: nothing */
-	struct end ends[2][METRICS_ENDS];
-	uint32_t crc_ahead[CRC_AHEAD][256]; /* [n][byte]: what it does that n bytes follow */
-};
+/* ---- bits ---- */
 
 /* There is room. */
 static inline void put_bits(struct metrics_gzip_bits *b, uint64_t value, unsigned count)
@@ -63,218 +33,37 @@ static inline void put_bits(struct metrics_gzip_bits *b, uint64_t value, unsigne
 	b->count &= 7;
 }
 
-static inline void put_codes(struct metrics_gzip_bits *b, struct metrics_gzip_codes c)
+static inline void put_codes(struct metrics_gzip_bits *b, struct gzip_codes c)
 {
 	put_bits(b, c.bits, c.count);
 }
 
 /* Up to the first that is empty, or all. */
-static inline void put_all_codes(struct metrics_gzip_bits *b, const struct metrics_gzip_codes *c,
-				 int max)
+static inline void put_all_codes(struct metrics_gzip_bits *b, const struct gzip_codes *c, int max)
 {
 	for (; max && c->count; max--)
 		put_codes(b, *c++);
 }
 
-static struct metrics_gzip_codes then(struct metrics_gzip_codes a, uint64_t bits, unsigned count)
-{
-	return (struct metrics_gzip_codes){ a.bits | bits << a.count, a.count + count };
-}
-
-/* How often each comes, more or less, in 1,000 lines: most of it is matches of 258, numbers, and
- * what is around numbers. */
-static unsigned literal_weight(unsigned symbol)
-{
-	if (symbol >= '0' && symbol <= '9')
-		return 1000;
-	if (symbol == LITERALS - 1)
-		return 2000;
-	if (symbol == '"' || symbol == '}' || symbol == ' ' || symbol == '\n')
-		return 500;
-	if (symbol == '.' || symbol == 'e' || symbol == '+')
-		return 60;
-	if (symbol > END_OF_BLOCK)
-		return 25;
-	return symbol >= ' ' && symbol <= 'z' ? 5 : 2;
-}
-
-/* A line is 500 to 1,500 bytes long. */
-static unsigned distance_weight(unsigned symbol)
-{
-	return symbol >= 18 && symbol <= 20 ? 100 : symbol >= 16 && symbol <= 21 ? 30 : 1;
-}
-
-/* A tree over symbols and over what has been put together. */
-struct tree {
-	unsigned weights[2 * LITERALS], parents[2 * LITERALS]; /* 0: none, which the root is */
-	unsigned count;
-};
-
-static unsigned lightest(const struct tree *t)
-{
-	unsigned best = t->count;
-
-	for (unsigned i = 0; i < t->count; i++)
-		if (!t->parents[i] && (best == t->count || t->weights[i] < t->weights[best]))
-			best = i;
-	return best;
-}
-
-/* Huffman's: the two lightest are put together until one is left. */
-static void grow(struct tree *t, unsigned symbols)
-{
-	while (t->count < 2 * symbols - 1) {
-		unsigned one = lightest(t), other;
-
-		t->parents[one] = t->count;
-		other = lightest(t);
-		t->parents[other] = t->count;
-		t->weights[t->count] = t->weights[one] + t->weights[other];
-		t->parents[t->count++] = 0;
-	}
-}
-
-static uint32_t reversed(uint32_t code, unsigned count)
-{
-	uint32_t out = 0;
-
-	for (; count; count--, code >>= 1)
-		out = out << 1 | (code & 1);
-	return out;
-}
-
-static void make_codes(struct code *codes, unsigned symbols, unsigned (*weight)(unsigned symbol))
-{
-	struct tree tree = { .count = symbols };
-	uint32_t code = 0;
-
-	for (unsigned i = 0; i < symbols; i++)
-		tree.weights[i] = weight(i);
-	grow(&tree, symbols);
-	for (unsigned i = 0; i < symbols; i++) {
-		codes[i].count = 0;
-		for (unsigned at = i; tree.parents[at]; at = tree.parents[at])
-			codes[i].count++;
-	}
-	for (unsigned bits = 1; bits <= BITS_MAX; bits++, code <<= 1)
-		for (unsigned i = 0; i < symbols; i++)
-			if (codes[i].count == bits)
-				codes[i].bits = reversed(code++, bits);
-}
-
-/* A number of which the highest bits are the code, and the others follow. */
-struct split {
-	unsigned code, extra_bits, extra;
-};
-
-/* `fine`: how many bits of it, behind the highest, the code has. */
-static struct split split(unsigned n, unsigned fine)
-{
-	unsigned high = n >> (fine + 1) ? 31 - (unsigned)__builtin_clz(n) : fine;
-	unsigned extra_bits = high > fine ? high - fine : 0;
-
-	return (struct split){ .code = (extra_bits << fine) + (n >> extra_bits),
-			       .extra_bits = extra_bits,
-			       .extra = n & ((1u << extra_bits) - 1) };
-}
-
-static struct code with_extra(struct code c, struct split s)
-{
-	return (struct code){ c.bits | s.extra << c.count, c.count + s.extra_bits };
-}
-
-static void make_lengths(struct metrics_gzip_tables *t)
-{
-	for (unsigned n = LENGTH_MIN; n < LENGTH_MAX; n++) {
-		struct split s = split(n - LENGTH_MIN, 2);
-
-		t->lengths[n] = with_extra(t->literals[FIRST_LENGTH + s.code], s);
-	}
-	t->lengths[LENGTH_MAX] = t->literals[LITERALS - 1]; /* a code of its own */
-}
-
-static void make_digits(struct metrics_gzip_tables *t)
-{
-	for (const char *c = "0123456789.\n"; *c; c++)
-		t->digits[(unsigned char)*c] = t->literals[(unsigned char)*c];
-}
-
-static struct code distance_code(const struct metrics_gzip_tables *t, size_t distance)
-{
-	struct split s = split((unsigned)distance - 1, 1);
-
-	return with_extra(t->distances[s.code], s);
-}
-
-/* As much of it as fits. Returns how much that was. */
-static size_t codes_of(const struct metrics_gzip_tables *t, const char *text, size_t len,
-		       struct metrics_gzip_codes *out)
-{
-	size_t i = 0;
-
-	*out = (struct metrics_gzip_codes){ 0 };
-	for (; i < len; i++) {
-		struct code c = t->literals[(unsigned char)text[i]];
-
-		if (out->count + c.count > BITS_AT_ONCE)
-			break;
-		*out = then(*out, c.bits, c.count);
-	}
-	return i;
-}
-
-/* All of it, in so many at most. */
-static void all_codes_of(const struct metrics_gzip_tables *t, const char *text, size_t len,
-			 struct metrics_gzip_codes *out, int max)
-{
-	for (size_t done = 0; max; max--)
-		done += codes_of(t, text + done, len - done, out++);
-}
-
 /* RFC 1951, 3.2.7: with codes of 4 bits each for the lengths of 1 to 15 bits, and no others. */
 static void put_tables(struct metrics_gzip_bits *b)
 {
-	const struct metrics_gzip_tables *t = b->tables;
+	const struct gzip_tables *t = b->tables;
 
-	put_bits(b, LITERALS - 257, 5);
-	put_bits(b, DISTANCES - 1, 5);
+	put_bits(b, GZIP_LITERALS - 257, 5);
+	put_bits(b, GZIP_DISTANCES - 1, 5);
 	put_bits(b, 19 - 4, 4);
 	for (int i = 0; i < 3; i++) /* what repeats others */
 		put_bits(b, 0, 3);
 	for (int i = 0; i < 16; i++)
 		put_bits(b, 4, 3);
-	for (int i = 0; i < LITERALS; i++)
-		put_bits(b, reversed(t->literals[i].count, 4), 4);
-	for (int i = 0; i < DISTANCES; i++)
-		put_bits(b, reversed(t->distances[i].count, 4), 4);
+	for (int i = 0; i < GZIP_LITERALS; i++)
+		put_bits(b, gzip_reversed(t->literals[i].count, 4), 4);
+	for (int i = 0; i < GZIP_DISTANCES; i++)
+		put_bits(b, gzip_reversed(t->distances[i].count, 4), 4);
 }
 
 /* ---- the CRC ---- */
-
-static void make_crc_ahead(uint32_t ahead[CRC_AHEAD][256])
-{
-	const z_crc_t *first = get_crc_table();
-
-	for (unsigned i = 0; i < 256; i++) {
-		ahead[0][i] = (uint32_t)first[i];
-		for (int n = 1; n < CRC_AHEAD; n++)
-			ahead[n][i] = ahead[n - 1][i] >> 8 ^ first[ahead[n - 1][i] & 255];
-	}
-}
-
-/* What becomes of it behind so many bytes, but for what these do themselves. */
-static uint32_t crc_behind(const struct metrics_gzip_tables *t, uint32_t crc, size_t n)
-{
-	if (n > CRC_AHEAD)
-		return (uint32_t)crc32_combine_op(crc, 0, crc32_combine_gen((z_off_t)n));
-	if (n < 4) {
-		for (; n; n--)
-			crc = crc >> 8 ^ t->crc_ahead[0][crc & 255];
-		return crc;
-	}
-	return t->crc_ahead[n - 1][crc & 255] ^ t->crc_ahead[n - 2][crc >> 8 & 255] ^
-	       t->crc_ahead[n - 3][crc >> 16 & 255] ^ t->crc_ahead[n - 4][crc >> 24];
-}
 
 /* What labels do, for each four bits. */
 static void make_shift(struct metrics_gzip_shift *s, const struct metrics_labels *l)
@@ -305,64 +94,66 @@ static uint32_t crc_behind_labels(struct metrics_gzip *g, uint32_t crc,
 	       s->by[6][crc >> 24 & 15] ^ s->by[7][crc >> 28];
 }
 
-static void add_crc(struct metrics_gzip *g, const struct metrics_line *line, const struct end *end)
+static void add_crc(struct metrics_gzip *g, const struct metrics_line *line,
+		    const struct gzip_end *end)
 {
-	const struct metrics_gzip_tables *t = g->tables;
+	const struct gzip_tables *t = g->bits.tables;
 	const size_t number = line->number->len;
-	uint32_t crc = crc_behind(t, g->crc, line->name->len) ^ line->name->crc;
+	uint32_t crc = gzip_crc_behind(t, g->crc, line->name->len) ^ line->name->crc;
 
 	crc = crc_behind_labels(g, crc, &line->labels) ^ line->labels.crc;
-	g->crc = crc_behind(t, crc, end->len + number) ^ end->crc_before[number] ^ g->number.crc;
+	g->crc = gzip_crc_behind(t, crc, end->len + number) ^ end->crc_before[number] ^
+		 g->number.crc;
 }
 
 /* ---- matches ---- */
 
 /* Puts what does not fit behind them any more. */
-static inline struct metrics_gzip_codes put_full(struct metrics_gzip_bits *b,
-						 struct metrics_gzip_codes codes, unsigned more)
+static inline struct gzip_codes put_full(struct metrics_gzip_bits *b, struct gzip_codes codes,
+					 unsigned more)
 {
-	if (codes.count + more <= BITS_AT_ONCE)
+	if (codes.count + more <= GZIP_BITS_AT_ONCE)
 		return codes;
 	put_codes(b, codes);
-	return (struct metrics_gzip_codes){ 0 };
+	return (struct gzip_codes){ 0 };
 }
 
-static struct metrics_gzip_codes match_codes(const struct metrics_gzip_tables *t, size_t length,
-					     struct code far)
+static struct gzip_codes match_codes(const struct gzip_tables *t, size_t length,
+				     struct gzip_code far)
 {
-	const struct code near = t->lengths[length];
+	const struct gzip_code near = t->lengths[length];
 
-	return then((struct metrics_gzip_codes){ near.bits, near.count }, far.bits, far.count);
+	return gzip_append((struct gzip_codes){ near.bits, near.count }, far.bits, far.count);
 }
 
 /* So many bytes that lie that far back. */
 static void put_match(struct metrics_gzip_bits *b, size_t count, size_t distance)
 {
-	const struct metrics_gzip_tables *t = b->tables;
-	const struct code far = distance_code(t, distance);
-	const struct metrics_gzip_codes most = match_codes(t, LENGTH_MAX, far);
-	struct metrics_gzip_codes codes = { 0 }, rest;
+	const struct gzip_tables *t = b->tables;
+	const struct gzip_code far = gzip_distance(t, distance);
+	const struct gzip_codes most = match_codes(t, GZIP_LENGTH_MAX, far);
+	struct gzip_codes codes = { 0 }, rest;
 
-	for (; count >= LENGTH_MAX + LENGTH_MIN; count -= LENGTH_MAX) {
+	for (; count >= GZIP_LENGTH_MAX + GZIP_LENGTH_MIN; count -= GZIP_LENGTH_MAX) {
 		codes = put_full(b, codes, most.count);
-		codes = then(codes, most.bits, most.count);
+		codes = gzip_append(codes, most.bits, most.count);
 	}
-	if (count > LENGTH_MAX) { /* what would be left is too short for a code */
-		rest = match_codes(t, LENGTH_MIN, far);
+	if (count > GZIP_LENGTH_MAX) { /* what would be left is too short for a code */
+		rest = match_codes(t, GZIP_LENGTH_MIN, far);
 		codes = put_full(b, codes, rest.count);
-		codes = then(codes, rest.bits, rest.count);
-		count -= LENGTH_MIN;
+		codes = gzip_append(codes, rest.bits, rest.count);
+		count -= GZIP_LENGTH_MIN;
 	}
 	rest = match_codes(t, count, far);
 	codes = put_full(b, codes, rest.count);
-	put_codes(b, then(codes, rest.bits, rest.count));
+	put_codes(b, gzip_append(codes, rest.bits, rest.count));
 }
 
 static void put_literals(struct metrics_gzip_bits *b, const char *at, size_t count)
 {
 	while (count) {
-		struct metrics_gzip_codes codes;
-		size_t some = codes_of(b->tables, at, count, &codes);
+		struct gzip_codes codes;
+		size_t some = gzip_literals(b->tables, at, count, &codes);
 
 		put_codes(b, codes);
 		at += some;
@@ -429,8 +220,7 @@ static void pack_part(struct metrics_gzip_bits *b, const char *part, size_t len,
 
 static bool has_labels_of(const struct metrics_line *line, const struct metrics_gzip_last *last)
 {
-	return last->labels.text == line->labels.text && last->labels.len == line->labels.len &&
-	       line->labels.len >= WORTH_MIN;
+	return last->labels == line->labels.text && line->labels.len >= WORTH_MIN;
 }
 
 static void pack_labels(struct metrics_gzip_bits *b, const struct metrics_line *line,
@@ -441,8 +231,8 @@ static void pack_labels(struct metrics_gzip_bits *b, const struct metrics_line *
 	if (has_labels_of(line, last) && far <= DISTANCE_MAX)
 		put_match(b, line->labels.len, far);
 	else
-		pack_part(b, line->labels.text, line->labels.len, last->labels.text,
-			  last->labels.len, far);
+		pack_part(b, line->labels.text, line->labels.len, last->labels, last->labels_len,
+			  far);
 }
 
 /* Names follow each other in the same way again and again. */
@@ -457,8 +247,8 @@ static struct metrics_gzip_turn *turn_to(struct metrics_gzip *g, const struct me
 		return turn;
 	same = common(name->text, from->text, least(name->len, from->len));
 	*turn = (struct metrics_gzip_turn){ .from = from, .to = name, .same = same };
-	all_codes_of(g->tables, name->text + same, name->len - same, turn->rest,
-		     METRICS_GZIP_TURN_CODES);
+	gzip_all_literals(g->bits.tables, name->text + same, name->len - same, turn->rest,
+			  METRICS_GZIP_TURN_CODES);
 	return turn;
 }
 
@@ -481,7 +271,7 @@ static void pack_name(struct metrics_gzip *g, struct metrics_gzip_bits *b,
 }
 
 static void pack_line(struct metrics_gzip *g, const struct metrics_line *line,
-		      const struct end *end)
+		      const struct gzip_end *end)
 {
 	const struct metrics_gzip_last *last = &g->last;
 	struct metrics_gzip_bits b = g->bits; /* in registers */
@@ -490,11 +280,11 @@ static void pack_line(struct metrics_gzip *g, const struct metrics_line *line,
 	    line->end < METRICS_END && last->end < METRICS_END) {
 		put_match(&b, line->name->len + line->labels.len + strlen(METRICS_BUCKET_BEGINS),
 			  last->len);
-		put_all_codes(&b, end->rest, END_CODES);
+		put_all_codes(&b, end->rest, GZIP_END_CODES);
 	} else {
 		pack_name(g, &b, line->name);
 		pack_labels(&b, line, last);
-		put_all_codes(&b, end->all, END_CODES);
+		put_all_codes(&b, end->all, GZIP_END_CODES);
 	}
 	for (unsigned i = 0; i < g->number.count; i++)
 		put_codes(&b, g->number.codes[i]);
@@ -503,7 +293,7 @@ static void pack_line(struct metrics_gzip *g, const struct metrics_line *line,
 	g->bits.count = b.count;
 }
 
-static uint32_t number_crc(const struct metrics_gzip_tables *t, const struct metrics_number *n)
+static uint32_t number_crc(const struct gzip_tables *t, const struct metrics_number *n)
 {
 	const unsigned char *end = (const unsigned char *)n->room + sizeof(n->room);
 	uint32_t crc = 0;
@@ -516,16 +306,16 @@ static uint32_t number_crc(const struct metrics_gzip_tables *t, const struct met
 	return crc;
 }
 
-/* Of a number: digits of 5 bits at most, and one point, of 8. */
-static struct metrics_gzip_codes eight_codes(const struct metrics_gzip_tables *t, const char *at)
+/* Of a number: digits and its newline are of 5 bits at most, and a point is of 8. */
+static struct gzip_codes eight_codes(const struct gzip_tables *t, const char *at)
 {
-	struct metrics_gzip_codes codes = { 0 };
+	struct gzip_codes codes = { 0 };
 
 #pragma GCC unroll 8
 	for (int i = 0; i < 8; i++) {
-		struct code c = t->digits[(unsigned char)at[i]];
+		struct gzip_code c = t->digits[(unsigned char)at[i]];
 
-		codes = then(codes, c.bits, c.count);
+		codes = gzip_append(codes, c.bits, c.count);
 	}
 	return codes;
 }
@@ -539,10 +329,10 @@ static void look_at_number(struct metrics_gzip *g, const struct metrics_number *
 	if (!memcmp(n->is.room, number->room, sizeof(number->room)))
 		return;
 	n->is = *number;
-	n->crc = number_crc(g->tables, number);
+	n->crc = number_crc(g->bits.tables, number);
 	n->count = (unsigned)(number->len + 7) / 8;
 	for (unsigned i = 0; i < n->count; i++)
-		n->codes[i] = eight_codes(g->tables, end - 8 * (n->count - i));
+		n->codes[i] = eight_codes(g->bits.tables, end - 8 * (n->count - i));
 }
 
 /* Room for what so many bytes take, packed: from bits.at on. */
@@ -564,7 +354,7 @@ static void commit(struct metrics_gzip *g)
 
 int metrics_gzip_line(struct metrics_gzip *g, const struct metrics_line *line)
 {
-	const struct end *end = &g->tables->ends[g->format][line->end];
+	const struct gzip_end *end = &g->bits.tables->ends[g->format][line->end];
 	size_t len = line->name->len + line->labels.len + end->len + line->number->len;
 
 	if (reserve(g, len))
@@ -574,8 +364,13 @@ int metrics_gzip_line(struct metrics_gzip *g, const struct metrics_line *line)
 	commit(g);
 	add_crc(g, line, end);
 	g->size += (uint32_t)len;
-	g->last = (struct metrics_gzip_last){ line->name,   line->name->text, line->name->len,
-					      line->labels, line->end,	      len };
+	g->last = (struct metrics_gzip_last){ .name = line->name,
+					      .head = line->name->text,
+					      .head_len = line->name->len,
+					      .labels = line->labels.text,
+					      .labels_len = line->labels.len,
+					      .end = line->end,
+					      .len = len };
 	return 0;
 }
 
@@ -584,7 +379,7 @@ int metrics_gzip_line(struct metrics_gzip *g, const struct metrics_line *line)
 static struct metrics_gzip_last text_line(const char *line, size_t len)
 {
 	return (struct metrics_gzip_last){
-		.head = line, .head_len = len, .labels = { .text = "" }, .len = len
+		.head = line, .head_len = len, .labels = "", .len = len
 	};
 }
 
@@ -632,9 +427,7 @@ int metrics_gzip_text(struct metrics_gzip *g, const char *lines, size_t size)
 
 static bool is_same_place(const struct metrics_gzip_last *a, const struct metrics_gzip_last *b)
 {
-	return a->name == b->name && a->head == b->head && a->head_len == b->head_len &&
-	       a->labels.text == b->labels.text && a->labels.len == b->labels.len &&
-	       a->end == b->end && a->len == b->len;
+	return a->name == b->name && a->labels == b->labels && a->end == b->end && a->len == b->len;
 }
 
 struct metrics_gzip_mark metrics_gzip_mark(const struct metrics_gzip *g)
@@ -672,11 +465,11 @@ void metrics_gzip_keep(const struct metrics_gzip *g, const struct metrics_gzip_m
 	size_t at = m->at * 8 + m->bit;
 
 	out->last_bits = 0;
-	out->count = (end - at + BITS_AT_ONCE - 1) / BITS_AT_ONCE;
-	if (!out->count || !has_room(out, out->count))
+	out->count = (end - at + GZIP_BITS_AT_ONCE - 1) / GZIP_BITS_AT_ONCE;
+	if (!m->before.name || !g->last.name || !has_room(out, out->count))
 		return;
-	for (size_t i = 0; i + 1 < out->count; i++, at += BITS_AT_ONCE)
-		out->bits[i] = bits_at(g->out.bytes, at, BITS_AT_ONCE);
+	for (size_t i = 0; i + 1 < out->count; i++, at += GZIP_BITS_AT_ONCE)
+		out->bits[i] = bits_at(g->out.bytes, at, GZIP_BITS_AT_ONCE);
 	out->last_bits = (unsigned)(end - at);
 	out->bits[out->count - 1] = bits_at(g->out.bytes, at, out->last_bits);
 	out->format = g->format;
@@ -706,7 +499,7 @@ int metrics_gzip_again(struct metrics_gzip *g, struct metrics_gzip_block *b)
 		return -ENOMEM;
 	to = g->bits;
 	for (size_t i = 0; i + 1 < b->count; i++)
-		put_bits(&to, b->bits[i], BITS_AT_ONCE);
+		put_bits(&to, b->bits[i], GZIP_BITS_AT_ONCE);
 	put_bits(&to, b->bits[b->count - 1], b->last_bits);
 	g->bits = to;
 	commit(g);
@@ -724,14 +517,14 @@ void metrics_gzip_block_free(struct metrics_gzip_block *b)
 
 /* ---- the beginning and the end ---- */
 
-int metrics_gzip_begin(struct metrics_gzip *g, const struct metrics_gzip_tables *t,
+int metrics_gzip_begin(struct metrics_gzip *g, const struct gzip_tables *t,
 		       enum metrics_format format)
 {
 	static const char header[] = { 0x1f, (char)0x8b, 8, 0, 0, 0, 0, 0, 0, 3 /* Unix */ };
 
 	if (buffer_add(&g->out, header, sizeof(header)) || reserve(g, 0))
 		return -ENOMEM;
-	g->tables = g->bits.tables = t;
+	g->bits.tables = t;
 	g->format = format;
 	g->crc = UINT32_MAX;
 	g->last = text_line("", 0);
@@ -744,12 +537,12 @@ int metrics_gzip_begin(struct metrics_gzip *g, const struct metrics_gzip_tables 
 
 int metrics_gzip_end(struct metrics_gzip *g)
 {
-	const struct code end = g->tables->literals[END_OF_BLOCK];
+	const struct gzip_code stop = g->bits.tables->literals[GZIP_END_OF_BLOCK];
 	uint32_t trailer[2];
 
 	if (reserve(g, sizeof(trailer)))
 		return -ENOMEM;
-	put_bits(&g->bits, end.bits, end.count);
+	put_bits(&g->bits, stop.bits, stop.count);
 	put_bits(&g->bits, 0, (8 - g->bits.count) & 7);
 	commit(g);
 	trailer[0] = htole32(~g->crc);
@@ -761,38 +554,4 @@ void metrics_gzip_free(struct metrics_gzip *g)
 {
 	buffer_free(&g->out);
 	buffer_free(&g->kept);
-}
-
-static void make_end(const struct metrics_gzip_tables *t, const char *text, struct end *out)
-{
-	const size_t begins = strlen(METRICS_BUCKET_BEGINS);
-
-	out->len = strlen(text);
-	for (size_t i = 0; i <= METRICS_NUMBER_ROOM; i++)
-		out->crc_before[i] = crc_behind(t, metrics_crc(text, out->len), i);
-	all_codes_of(t, text, out->len, out->all, END_CODES);
-	if (out->len > begins)
-		all_codes_of(t, text + begins, out->len - begins, out->rest, END_CODES);
-}
-
-struct metrics_gzip_tables *metrics_gzip_tables_new(void)
-{
-	struct metrics_gzip_tables *t = calloc(1, sizeof(*t));
-
-	if (!t)
-		return NULL;
-	make_codes(t->literals, LITERALS, literal_weight);
-	make_codes(t->distances, DISTANCES, distance_weight);
-	make_lengths(t);
-	make_digits(t);
-	make_crc_ahead(t->crc_ahead);
-	for (int format = METRICS_TEXT; format <= METRICS_OPENMETRICS; format++)
-		for (unsigned i = 0; i < METRICS_ENDS; i++)
-			make_end(t, metrics_end(format, i), &t->ends[format][i]);
-	return t;
-}
-
-void metrics_gzip_tables_free(struct metrics_gzip_tables *t)
-{
-	free(t);
 }

@@ -68,21 +68,28 @@ static void put_digits_before(struct metrics_number *number, uint64_t n)
 	while (n /= 10);
 }
 
-/* Below 10^7, in one word with the newline: 4, 2 and 1 digits at a time, the first one lowest. */
-static struct metrics_number few_digits(uint32_t n)
+/* Eight digits as numbers, the first one lowest: 4, 2 and 1 at a time. n / 100 is n * 10486 / 2^20
+ * below 10,000, and n / 10 is n * 103 / 2^10 below 100. */
+static uint64_t eight_digits(uint32_t n)
 {
 	uint64_t fours = n / 10000 | (uint64_t)(n % 10000) << 32;
 	uint64_t hundreds = (fours * 10486 >> 20) & 0x7f0000007f;
 	uint64_t twos = hundreds | (fours - 100 * hundreds) << 16;
 	uint64_t tens = (twos * 103 >> 10) & 0xf000f000f000f;
-	uint64_t digits = tens | (twos - 10 * tens) << 8;
-	unsigned zeros = n ? (unsigned)__builtin_ctzll(digits) / 8 : 7;
-	struct metrics_number out = { .len = 9 - zeros };
 
-	digits = htole64(((digits | 0x3030303030303030) >> 8 | (uint64_t)'\n'
-								       << 56) &
-			 UINT64_MAX << (8 * (zeros - 1)));
-	memcpy(out.room + METRICS_NUMBER_ROOM - sizeof(digits), &digits, sizeof(digits));
+	return tens | (twos - 10 * tens) << 8;
+}
+
+/* Below 10^7: in one word with the newline. */
+static struct metrics_number few_digits(uint32_t n)
+{
+	const uint64_t digits = eight_digits(n);
+	const unsigned zeros = n ? (unsigned)__builtin_ctzll(digits) / 8 : 7;
+	struct metrics_number out = { .len = 9 - zeros };
+	uint64_t text = (digits | 0x3030303030303030) >> 8 | (uint64_t)'\n' << 56;
+
+	text = htole64(text & UINT64_MAX << (8 * (zeros - 1)));
+	memcpy(out.room + METRICS_NUMBER_ROOM - sizeof(text), &text, sizeof(text));
 	return out;
 }
 

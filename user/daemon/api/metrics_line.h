@@ -25,7 +25,7 @@ struct metrics_name {
 	size_t len;
 	uint32_t crc;
 };
-/* What does not fit is cut off. */
+/* Together they have METRICS_NAME_ROOM - 2 bytes at most: what is more is cut off. */
 struct metrics_name metrics_name_of(const char *family, const char *suffix);
 
 /* What stands between the brackets; not empty. */

@@ -42,7 +42,7 @@ struct metrics_source {
 	struct metrics_samples maps;
 	uint64_t maps_until; /* clock_ms() */
 	struct metrics_self self;
-	struct metrics_gzip_tables *gzip; /* NULL: nothing was packed yet */
+	struct gzip_tables *gzip; /* NULL: nothing was packed yet */
 	struct metrics_blocks blocks;
 	struct metrics_numbers spare; /* an answer's that has been sent: the next one's */
 };
@@ -327,7 +327,6 @@ static int drop_series(struct metrics_source *s)
 	if (r)
 		return r < 0 ? r : 0;
 	each_places(s, &moves, use);
-	metrics_blocks_forget(&s->blocks);
 	metrics_series_drop(&s->series, &moves);
 	each_places(s, &moves, apply);
 	metrics_moves_free(&moves);
@@ -382,11 +381,13 @@ static int look_at_maps(struct metrics_source *s, size_t rows)
 static int gather(struct metrics_source *s, struct metrics_scrape *a)
 {
 	struct metrics_told *told;
+	bool answered;
 	size_t rows;
 	int r;
 
 	want_names(s);
-	s->self.late += !metrics_ask(s->exchange, &s->question, &told);
+	answered = metrics_ask(s->exchange, &s->question, &told);
+	s->self.late += !answered;
 	want_nothing(s);
 	r = place_rows(s, told);
 	if (!r)
@@ -402,7 +403,9 @@ static int gather(struct metrics_source *s, struct metrics_scrape *a)
 	if (!r)
 		r = add_samples(&a->samples, &told->samples);
 	if (!r)
-		r = metrics_own_requests(s->kernel, told->last_cluster, &a->samples);
+		r = metrics_own_requests(s->kernel,
+					 answered ? told->last_cluster : CLUSTER_IDS_MAX - 1,
+					 &a->samples);
 	if (!r)
 		r = metrics_own_processes(told->proxy, &a->samples);
 	return r ? r : add_samples(&a->samples, &s->maps);
@@ -413,7 +416,7 @@ DEFINE_CLEANUP(struct metrics_scrape *, metrics_scrape_free);
 static int begin_gzip(struct metrics_source *s, struct metrics_scrape *a)
 {
 	if (!s->gzip)
-		s->gzip = metrics_gzip_tables_new();
+		s->gzip = gzip_tables_new();
 	a->out.gzip = &a->gzip;
 	return s->gzip ? metrics_gzip_begin(&a->gzip, s->gzip, a->out.format) : -ENOMEM;
 }
@@ -532,10 +535,10 @@ void metrics_source_free(struct metrics_source *s)
 {
 	if (!s)
 		return;
-	metrics_blocks_forget(&s->blocks);
+	metrics_blocks_free(&s->blocks);
 	metrics_numbers_free(&s->spare);
 	metrics_series_free(&s->series);
-	metrics_gzip_tables_free(s->gzip);
+	free(s->gzip);
 	metrics_samples_free(&s->maps);
 	want_nothing(s);
 	free(s->question.peers.list.items);

@@ -3,7 +3,8 @@
 #define WEFT_DAEMON_API_METRICS_SCRAPE_H
 /*
  * One answer of /metrics: numbers that were read at one time, and the text that is made of them as
- * it is sent, so that it takes no memory. In the thread of /metrics alone.
+ * it is sent, so that no more of it is in memory than is being sent. In the thread of /metrics
+ * alone.
  */
 #include <sys/types.h>
 

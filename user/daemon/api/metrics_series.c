@@ -338,6 +338,7 @@ void metrics_series_drop(struct metrics_series *s, struct metrics_moves *m)
 		past->http_count = s->http.count;
 	if (past->tcp_count > s->tcp.count)
 		past->tcp_count = s->tcp.count;
+	s->drops++;
 	forget_folded(s); /* they are counted again when they come again */
 }
 
@@ -368,12 +369,11 @@ int metrics_numbers_begin(struct metrics_numbers *n, const struct metrics_series
 
 	n->http_count = s->http.count;
 	n->tcp_count = s->tcp.count;
-	return begin((void **)&n->http, &n->http_room, n->http_count, sizeof(*n->http), past->http,
-		     past->http_count) ||
-			       begin((void **)&n->tcp, &n->tcp_room, n->tcp_count, sizeof(*n->tcp),
-				     past->tcp, past->tcp_count)
-		       ? -ENOMEM
-		       : 0;
+	if (begin((void **)&n->http, &n->http_room, n->http_count, sizeof(*n->http), past->http,
+		  past->http_count))
+		return -ENOMEM;
+	return begin((void **)&n->tcp, &n->tcp_room, n->tcp_count, sizeof(*n->tcp), past->tcp,
+		     past->tcp_count);
 }
 
 /* The past gets numbers of all series. */
@@ -505,40 +505,44 @@ size_t metrics_series_count(unsigned family, const struct metrics_numbers *n)
 	return family < OPENED ? n->http_count : n->tcp_count;
 }
 
-const void *metrics_series_value(unsigned family, const struct metrics_numbers *n, size_t i,
-				 size_t *size)
+const struct traffic_histogram *metrics_series_histogram(unsigned family,
+							 const struct metrics_numbers *n, size_t i)
 {
-	*size = families[family].type == METRICS_HISTOGRAM ? sizeof(struct traffic_histogram)
-							   : sizeof(uint64_t);
 	switch (family) {
-	case REQUESTS:
-		return &n->http[i].requests;
 	case DURATION:
 		return &n->http[i].duration;
 	case REQUEST_BYTES:
 		return &n->http[i].request_bytes;
 	case RESPONSE_BYTES:
 		return &n->http[i].response_bytes;
-	case OPENED:
-		return &n->tcp[i].opened;
-	case CLOSED:
-		return &n->tcp[i].closed;
-	case RECEIVED:
-		return &n->tcp[i].received;
 	default:
-		return &n->tcp[i].sent;
+		return NULL;
+	}
+}
+
+static uint64_t counter(unsigned family, const struct metrics_numbers *n, size_t i)
+{
+	switch (family) {
+	case REQUESTS:
+		return n->http[i].requests;
+	case OPENED:
+		return n->tcp[i].opened;
+	case CLOSED:
+		return n->tcp[i].closed;
+	case RECEIVED:
+		return n->tcp[i].received;
+	default:
+		return n->tcp[i].sent;
 	}
 }
 
 int metrics_series_write(struct metrics_out *out, unsigned family, const struct metrics_series *s,
 			 const struct metrics_numbers *n, size_t i)
 {
-	const struct metrics_set *set = family < OPENED ? &s->http : &s->tcp;
+	const struct metrics_labels *labels = family < OPENED ? s->http.labels : s->tcp.labels;
+	const struct traffic_histogram *h = metrics_series_histogram(family, n, i);
 	const struct metrics_name *names = s->names[family].of;
-	size_t size;
-	const void *value = metrics_series_value(family, n, i, &size);
 
-	if (families[family].type == METRICS_HISTOGRAM)
-		return metrics_histogram(out, names, &set->labels[i], value, family == DURATION);
-	return metrics_int(out, names, &set->labels[i], *(const __u64 *)value);
+	return h ? metrics_histogram(out, names, &labels[i], h, family == DURATION)
+		 : metrics_int(out, names, &labels[i], counter(family, n, i));
 }

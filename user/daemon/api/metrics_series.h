@@ -50,6 +50,7 @@ struct metrics_series {
 	size_t max;	 /* time series that there may be, without those of folded rows */
 	size_t made;	 /* of those */
 	uint64_t folded; /* labels that were folded */
+	uint64_t drops;	 /* how often metrics_series_drop() moved them */
 	struct bytemap folded_labels; /* them; owned */
 	struct metrics_set http, tcp;
 	struct metrics_numbers past; /* of rows that are others' now; of as many series as it has */
@@ -96,9 +97,9 @@ void metrics_numbers_add_tcp(struct metrics_numbers *n, const struct metrics_pla
 const struct metrics_family *metrics_series_family(unsigned family);
 /* How many label sets a family has. */
 size_t metrics_series_count(unsigned family, const struct metrics_numbers *n);
-/* What the lines of one of them tell: so many bytes, a traffic_histogram at most. */
-const void *metrics_series_value(unsigned family, const struct metrics_numbers *n, size_t i,
-				 size_t *size);
+/* What the lines of one of them tell; NULL: the family is of counters. */
+const struct traffic_histogram *metrics_series_histogram(unsigned family,
+							 const struct metrics_numbers *n, size_t i);
 /* Writes the lines of one of them. 0 or -ENOMEM. Names and labels are these series': they stay
  * where they are until metrics_series_drop(). */
 int metrics_series_write(struct metrics_out *out, unsigned family, const struct metrics_series *s,

@@ -429,6 +429,7 @@ static int set_up(struct tracing *t)
 	curl_easy_setopt(t->easy, CURLOPT_USERAGENT, "weft/" WEFT_VERSION);
 	curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "https,http");
 	curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(t->easy, CURLOPT_SOCKOPTFUNCTION, curl_close_on_exec);
 	/* Closing does not wait until a name is looked up. */
 	curl_easy_setopt(t->easy, CURLOPT_QUICK_EXIT, 1L);
 	curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);

@@ -2,6 +2,7 @@
 #include "lib/kube/curl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "lib/base/library.h"
 #include "lib/base/log.h"
@@ -18,4 +19,11 @@ int curl_load(void)
 	if (!r && curl_global_init(CURL_GLOBAL_DEFAULT))
 		r = log_err(-EIO, "libcurl does not start");
 	return r;
+}
+
+int curl_close_on_exec(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	(void)arg;
+	(void)purpose;
+	return fcntl(fd, F_SETFD, FD_CLOEXEC) ? CURL_SOCKOPT_ERROR : CURL_SOCKOPT_OK;
 }

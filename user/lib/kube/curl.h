@@ -27,6 +27,8 @@ extern struct curl_functions curl_functions;
 /* Once in a process, before anything else of libcurl and before any other thread begins. 0, or -EIO
  * after having logged. */
 int curl_load(void);
+/* For CURLOPT_SOCKOPTFUNCTION: a program that is started for a token must not keep sockets open. */
+int curl_close_on_exec(void *arg, curl_socket_t fd, curlsocktype purpose);
 
 #define curl_easy_cleanup curl_functions.easy_cleanup
 #define curl_easy_getinfo curl_functions.easy_getinfo

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -20,15 +19,11 @@ static int set_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
 {
 	int probes = PROBES, unacked = UNACKED_MS;
 
-	(void)arg;
-	(void)purpose;
-	/* A program that is started for a token must not keep it open. */
-	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	/* Both only bring an error forward: one that a kernel does not know is no reason to stop.
 	 */
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked, sizeof(unacked));
-	return CURL_SOCKOPT_OK;
+	return curl_close_on_exec(arg, fd, purpose);
 }
 
 static void set_blob(CURL *easy, CURLoption option, const char *text)
