@@ -2,6 +2,7 @@
 #include "daemon/api/metrics_scrape.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,18 @@
 #include "lib/base/id_set.h"
 #include "lib/base/table.h"
 
-enum { MAPS_FOR_MS = 30000 }; /* how long it is not looked again how full the maps are */
+enum {
+	MAPS_FOR_MS = 30000, /* how long it is not looked again how full the maps are */
+	ROWS_AT_ONCE = 64,   /* that are read until others may run */
+	SERIES_AT_ONCE = 32, /* that are written likewise: 150 us if all have counted */
+};
+
+/* A thread that wakes on this processor waits until a time slice of this one is over, whatever its
+ * niceness (EEVDF: RUN_TO_PARITY, 0.7 ms on two processors), unless this one lets it go first. */
+static void give_way(void)
+{
+	sched_yield();
+}
 
 /* A row that has its series. */
 struct placed_row {
@@ -282,6 +294,8 @@ static size_t add_numbers(struct metrics_source *s, struct metrics_numbers *n)
 		struct placed_row *p = &s->rows[i];
 		__u32 taken = __atomic_load_n(&all[i].taken, __ATOMIC_ACQUIRE);
 
+		if (i % ROWS_AT_ONCE == 0)
+			give_way();
 		if (i && taken == TRAFFIC_FREE)
 			break;
 		used += taken != TRAFFIC_FREE_AGAIN;
@@ -389,6 +403,7 @@ static int gather(struct metrics_source *s, struct metrics_scrape *a)
 	answered = metrics_ask(s->exchange, &s->question, &told);
 	s->self.late += !answered;
 	want_nothing(s);
+	give_way();
 	r = place_rows(s, told);
 	if (!r)
 		r = place_sums(s, told);
@@ -399,13 +414,16 @@ static int gather(struct metrics_source *s, struct metrics_scrape *a)
 	if (r)
 		return r;
 	rows = add_numbers(s, &a->numbers);
+	give_way();
 	r = look_at_maps(s, rows);
+	give_way();
 	if (!r)
 		r = add_samples(&a->samples, &told->samples);
 	if (!r)
 		r = metrics_own_requests(s->kernel,
 					 answered ? told->last_cluster : CLUSTER_IDS_MAX - 1,
 					 &a->samples);
+	give_way();
 	if (!r)
 		r = metrics_own_processes(told->proxy, &a->samples);
 	return r ? r : add_samples(&a->samples, &s->maps);
@@ -488,6 +506,8 @@ static int write_more(struct metrics_scrape *a)
 		a->begun = true;
 		return metrics_samples_write(&a->out, &a->samples);
 	}
+	if (a->next % SERIES_AT_ONCE == 0)
+		give_way();
 	if (a->family < METRICS_SERIES_FAMILIES)
 		return write_series(a);
 	a->ended = true;
