@@ -5,7 +5,7 @@
 #include <string.h>
 
 struct metrics_block {
-	struct traffic_histogram value;
+	struct traffic_histogram value; /* or as much of it as there is */
 	struct metrics_gzip_block packed;
 };
 
@@ -23,10 +23,13 @@ static int write_anew(struct metrics_block *block, struct metrics_out *out, unsi
 {
 	struct metrics_gzip_mark mark = metrics_gzip_mark(out->gzip);
 	int r = metrics_series_write(out, family, s, n, i);
+	const void *value;
+	size_t size;
 
 	if (r)
 		return r;
-	block->value = *metrics_series_histogram(family, n, i);
+	value = metrics_series_value(family, n, i, &size);
+	memcpy(&block->value, value, size);
 	metrics_gzip_keep(out->gzip, &mark, &block->packed);
 	return 0;
 }
@@ -34,7 +37,8 @@ static int write_anew(struct metrics_block *block, struct metrics_out *out, unsi
 int metrics_blocks_write(struct metrics_blocks *b, struct metrics_out *out, unsigned family,
 			 const struct metrics_series *s, const struct metrics_numbers *n, size_t i)
 {
-	const struct traffic_histogram *value = metrics_series_histogram(family, n, i);
+	size_t size;
+	const void *value = metrics_series_value(family, n, i, &size);
 	struct metrics_block *block;
 	int r = 1;
 
@@ -45,7 +49,7 @@ int metrics_blocks_write(struct metrics_blocks *b, struct metrics_out *out, unsi
 	block = value && out->gzip ? block_of(b, family, i) : NULL;
 	if (!block)
 		return metrics_series_write(out, family, s, n, i);
-	if (!memcmp(&block->value, value, sizeof(*value)))
+	if (!memcmp(&block->value, value, size))
 		r = metrics_gzip_again(out->gzip, &block->packed);
 	return r <= 0 ? r : write_anew(block, out, family, s, n, i);
 }

@@ -2,8 +2,8 @@
 #ifndef WEFT_DAEMON_API_METRICS_BLOCKS_H
 #define WEFT_DAEMON_API_METRICS_BLOCKS_H
 /*
- * The histograms of series as they were packed the last time: most have counted nothing since, and
- * are put again as they are. Once it was packed, a series of requests takes 2.5 KiB for that.
+ * Series of requests as they were packed the last time: most have counted nothing since, and are
+ * put again as they are. Once it was packed, one takes 3 KiB for that.
  */
 #include "daemon/api/metrics_series.h"
 #include "lib/base/table.h"

@@ -505,10 +505,14 @@ size_t metrics_series_count(unsigned family, const struct metrics_numbers *n)
 	return family < OPENED ? n->http_count : n->tcp_count;
 }
 
-const struct traffic_histogram *metrics_series_histogram(unsigned family,
-							 const struct metrics_numbers *n, size_t i)
+const void *metrics_series_value(unsigned family, const struct metrics_numbers *n, size_t i,
+				 size_t *size)
 {
+	*size = sizeof(struct traffic_histogram);
 	switch (family) {
+	case REQUESTS:
+		*size = sizeof(n->http[i].requests);
+		return &n->http[i].requests;
 	case DURATION:
 		return &n->http[i].duration;
 	case REQUEST_BYTES:
@@ -520,29 +524,41 @@ const struct traffic_histogram *metrics_series_histogram(unsigned family,
 	}
 }
 
-static uint64_t counter(unsigned family, const struct metrics_numbers *n, size_t i)
+static int write_http(struct metrics_out *out, unsigned family, const struct metrics_name *names,
+		      const struct metrics_requests *n, const struct metrics_labels *labels)
 {
 	switch (family) {
 	case REQUESTS:
-		return n->http[i].requests;
-	case OPENED:
-		return n->tcp[i].opened;
-	case CLOSED:
-		return n->tcp[i].closed;
-	case RECEIVED:
-		return n->tcp[i].received;
+		return metrics_int(out, names, labels, n->requests);
+	case DURATION:
+		return metrics_histogram(out, names, labels, &n->duration, true);
+	case REQUEST_BYTES:
+		return metrics_histogram(out, names, labels, &n->request_bytes, false);
 	default:
-		return n->tcp[i].sent;
+		return metrics_histogram(out, names, labels, &n->response_bytes, false);
+	}
+}
+
+static uint64_t of_connections(unsigned family, const struct tcp_traffic *n)
+{
+	switch (family) {
+	case OPENED:
+		return n->opened;
+	case CLOSED:
+		return n->closed;
+	case RECEIVED:
+		return n->received;
+	default:
+		return n->sent;
 	}
 }
 
 int metrics_series_write(struct metrics_out *out, unsigned family, const struct metrics_series *s,
 			 const struct metrics_numbers *n, size_t i)
 {
-	const struct metrics_labels *labels = family < OPENED ? s->http.labels : s->tcp.labels;
-	const struct traffic_histogram *h = metrics_series_histogram(family, n, i);
 	const struct metrics_name *names = s->names[family].of;
 
-	return h ? metrics_histogram(out, names, &labels[i], h, family == DURATION)
-		 : metrics_int(out, names, &labels[i], counter(family, n, i));
+	if (family < OPENED)
+		return write_http(out, family, names, &n->http[i], &s->http.labels[i]);
+	return metrics_int(out, names, &s->tcp.labels[i], of_connections(family, &n->tcp[i]));
 }

@@ -97,9 +97,10 @@ void metrics_numbers_add_tcp(struct metrics_numbers *n, const struct metrics_pla
 const struct metrics_family *metrics_series_family(unsigned family);
 /* How many label sets a family has. */
 size_t metrics_series_count(unsigned family, const struct metrics_numbers *n);
-/* What the lines of one of them tell; NULL: the family is of counters. */
-const struct traffic_histogram *metrics_series_histogram(unsigned family,
-							 const struct metrics_numbers *n, size_t i);
+/* What the lines of one of them tell: so many bytes, of a __u64 or a struct traffic_histogram.
+ * NULL: the family is not of requests. */
+const void *metrics_series_value(unsigned family, const struct metrics_numbers *n, size_t i,
+				 size_t *size);
 /* Writes the lines of one of them. 0 or -ENOMEM. Names and labels are these series': they stay
  * where they are until metrics_series_drop(). */
 int metrics_series_write(struct metrics_out *out, unsigned family, const struct metrics_series *s,
