@@ -7,14 +7,14 @@
 # beside this file.
 #
 #   BENCH_SERVICES   (1000)                               BENCH_ROWS      (0 10 100 500 1000)
-#   BENCH_SCRAPES    in each measurement (10)             BENCH_ROUNDS    (3)
+#   BENCH_SCRAPES    in each measurement (30)             BENCH_ROUNDS    (3)
 #   BENCH_TURNS      with and without a scraper (20)      BENCH_SECONDS   length of each (1)
 #   BENCH_PROXY_CPU  weft-proxy's and weftd's core (0)    BENCH_LOAD_CPU  the others' (1)
 . "${0%/*}/lib.sh"
 
 SERVICES=${BENCH_SERVICES:-1000}
 ROWS=${BENCH_ROWS-0 10 100 500 1000}
-SCRAPES=${BENCH_SCRAPES:-10}
+SCRAPES=${BENCH_SCRAPES:-30}
 ROUNDS=${BENCH_ROUNDS:-3}
 TURNS=${BENCH_TURNS:-20}
 SECONDS_EACH=${BENCH_SECONDS:-1}
