@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # What a scrape costs weftd at so many services: processor time of weftd, and how much it sends, by how many rows of requests there are
 # (each is told by both reporters, 134 time series), as text and packed, when none has counted since the last one and when all have;
-# medians. Nothing else runs beside it but the scrapes. Then,
-# what requests and connections wait for scrapes: their latency with a scraper at 10 Hz and without, in turn. Writes RESULTS-METRICS.md
-# beside this file.
+# medians. Nothing else runs beside it but the scrapes. Then, what requests and connections wait for scrapes: their latency with a scraper
+# at 10 Hz and without, in turn. Writes RESULTS-METRICS.md beside this file.
 #
 #   BENCH_SERVICES   (1000)                               BENCH_ROWS      (0 10 100 500 1000)
 #   BENCH_SCRAPES    in each measurement (30)             BENCH_ROUNDS    (3)
@@ -55,7 +54,6 @@ start_weft() {
 	} >"$TMP/rules.yaml"
 	weft apply -f "$TMP/rules.yaml" >/dev/null
 }
-
 
 # ---- what a scrape costs ----
 

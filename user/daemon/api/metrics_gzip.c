@@ -108,14 +108,15 @@ static void add_crc(struct metrics_gzip *g, const struct metrics_line *line,
 
 /* ---- matches ---- */
 
-/* Puts what does not fit behind them any more. */
-static inline struct gzip_codes put_full(struct metrics_gzip_bits *b, struct gzip_codes codes,
-					 unsigned more)
+/* Behind those that are gathered, which are put first if there is no room for it any more. */
+static inline struct gzip_codes gather(struct metrics_gzip_bits *b, struct gzip_codes gathered,
+				       struct gzip_codes c)
 {
-	if (codes.count + more <= GZIP_BITS_AT_ONCE)
-		return codes;
-	put_codes(b, codes);
-	return (struct gzip_codes){ 0 };
+	if (gathered.count + c.count > GZIP_BITS_AT_ONCE) {
+		put_codes(b, gathered);
+		return c;
+	}
+	return gzip_append(gathered, c.bits, c.count);
 }
 
 static struct gzip_codes match_codes(const struct gzip_tables *t, size_t length,
@@ -132,21 +133,15 @@ static void put_match(struct metrics_gzip_bits *b, size_t count, size_t distance
 	const struct gzip_tables *t = b->tables;
 	const struct gzip_code far = gzip_distance(t, distance);
 	const struct gzip_codes most = match_codes(t, GZIP_LENGTH_MAX, far);
-	struct gzip_codes codes = { 0 }, rest;
+	struct gzip_codes codes = { 0 };
 
-	for (; count >= GZIP_LENGTH_MAX + GZIP_LENGTH_MIN; count -= GZIP_LENGTH_MAX) {
-		codes = put_full(b, codes, most.count);
-		codes = gzip_append(codes, most.bits, most.count);
-	}
+	for (; count >= GZIP_LENGTH_MAX + GZIP_LENGTH_MIN; count -= GZIP_LENGTH_MAX)
+		codes = gather(b, codes, most);
 	if (count > GZIP_LENGTH_MAX) { /* what would be left is too short for a code */
-		rest = match_codes(t, GZIP_LENGTH_MIN, far);
-		codes = put_full(b, codes, rest.count);
-		codes = gzip_append(codes, rest.bits, rest.count);
+		codes = gather(b, codes, match_codes(t, GZIP_LENGTH_MIN, far));
 		count -= GZIP_LENGTH_MIN;
 	}
-	rest = match_codes(t, count, far);
-	codes = put_full(b, codes, rest.count);
-	put_codes(b, gzip_append(codes, rest.bits, rest.count));
+	put_codes(b, gather(b, codes, match_codes(t, count, far)));
 }
 
 static void put_literals(struct metrics_gzip_bits *b, const char *at, size_t count)
@@ -288,9 +283,7 @@ static void pack_line(struct metrics_gzip *g, const struct metrics_line *line,
 	}
 	for (unsigned i = 0; i < g->number.count; i++)
 		put_codes(&b, g->number.codes[i]);
-	g->bits.at = b.at; /* one by one: the whole would be read before it is written */
-	g->bits.bits = b.bits;
-	g->bits.count = b.count;
+	g->bits = b;
 }
 
 static uint32_t number_crc(const struct gzip_tables *t, const struct metrics_number *n)

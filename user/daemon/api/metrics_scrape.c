@@ -15,7 +15,7 @@
 enum {
 	MAPS_FOR_MS = 30000, /* how long it is not looked again how full the maps are */
 	ROWS_AT_ONCE = 64,   /* that are read until others may run */
-	SERIES_AT_ONCE = 32, /* that are written likewise: 150 us if all have counted */
+	SERIES_AT_ONCE = 32, /* that are written likewise: 0.1 ms if all have counted */
 };
 
 /* A thread that wakes on this processor waits until a time slice of this one is over, whatever its
