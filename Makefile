@@ -288,7 +288,9 @@ $(OUT)/weftd: $(call objects,obj,$(DAEMON_SRC)) $(OUT)/libweft.a
 $(OUT)/weft: $(call objects,obj,$(CLI_SRC)) $(OUT)/libweft.a
 	$(link)
 $(OUT)/weftd $(OUT)/weft-proxy: LINK_MORE := -pthread
-$(OUT)/weft-proxy: $(OUT)/obj/user/proxy/process/main.o $(OUT)/libweftproxy.a $(OUT)/libweft.a
+# What it does for a request is in many small functions: the linker puts them together.
+$(call objects,obj,$(PROXY_SRC)) $(OUT)/weft-proxy: CFLAGS += -flto=auto
+$(OUT)/weft-proxy: $(call objects,obj,$(PROXY_SRC)) $(OUT)/libweft.a
 	$(link)
 $(OUT)/prog-tests: LINK_MORE := -lcriterion
 $(OUT)/prog-tests: $(call objects,obj,$(PROG_SRC)) $(OUT)/libweftd.a $(OUT)/libweft.a

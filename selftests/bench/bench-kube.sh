@@ -315,6 +315,7 @@ report() {
 	END
 }
 
+use weft
 node_up
 kube_up
 kube_crds_up v1

@@ -22,56 +22,25 @@ FORWARD_RULES=2000
 ENDPOINTS_EACH=10
 BENCH=$OUT/bench/tcp-bench
 RESULTS=${BENCH_RESULTS:-$ROOT/selftests/bench/RESULTS.md}
-
-BEFORE=${BENCH_BEFORE:-}
+OTHERS=$(other_cpus "$CPU")
 
 BARE="direct iptables weft${BEFORE:+ before} short${BEFORE:+ before-short} passed"
 LOADED="loaded-direct loaded-iptables loaded-weft"
 
-# Where weftd and weft-proxy run: on the other cores, if there are any.
-OTHERS=$(seq 0 $(($(nproc) - 1)) | grep -vx "$CPU" | paste -sd,) || true
-OTHERS=${OTHERS:-$CPU}
-
 # ---- nodes, alike but for who steers ----
 
-WAY=
-declare -A DAEMON # process ids, by way
-
-# use WAY: the node that the functions of the net tests work on from now on
-use() {
-	WAY=$1
-	ID=wt-$$-$1
-	WEFTD=${DAEMON[$1]:-}
-}
-
 steers() { case $WAY in *direct | *iptables) return 1 ;; esac }
-built() { case $WAY in before*) echo "$BEFORE" ;; *) echo "$OUT" ;; esac }
-weft() { "$(built)/weft" --run-dir "$TMP/$WAY/run" "$@"; }
-map_dump() { bpftool -j map dump pinned "$TMP/bpf/$WAY/$1"; }
-weftd_options() {
-	echo --state-dir "$TMP/$WAY/state" --run-dir "$TMP/$WAY/run" --bpffs "$TMP/bpf/$WAY" --cgroup "$CGROUP/$WAY" --nic nic0
-}
-
-# The cgroup of the pods' processes: the one that this way's weftd steers, or one that none does.
-home() { if steers; then echo "$CGROUP/$WAY"; else echo "${CGROUP%/*}"; fi; }
 
 node_with_servers() {
 	local pod log
 	PODS=()
 	node_up
-	if steers; then
-		mkdir -p "$CGROUP/$WAY" "$TMP/$WAY"/{run,state}
-	fi
 	pod_add client 1
 	pod_add one 2 app=echo,version=v1
 	pod_add two 3 app=echo,version=v2
 	for pod in one two; do
 		log=$(mktemp "$TMP/serve.XXXXXX")
-		(
-			echo "$BASHPID" >"$(home)/cgroup.procs"
-			in_ns_exec $pod taskset -c "$CPU" "$BENCH" serve 9000
-		) >"$log" &
-		JOBS_+=("$!")
+		start_in $pod taskset -c "$CPU" "$BENCH" serve 9000 >"$log"
 		wait_until 5 grep -q listening "$log"
 	done
 	same_tcp
@@ -116,15 +85,9 @@ weft_rules() {
 	} | apply
 }
 
-# weft_up OPTION...
-weft_up() {
-	WEFTD=
-	# shellcheck disable=SC2046 # words are meant
-	(in_ns_exec node taskset -c "$OTHERS" "$(built)/weftd" $(weftd_options) "$@") 2>>"$TMP/weftd.log" &
-	WEFTD=$!
-	DAEMON[$WAY]=$WEFTD
-	JOBS_+=("$WEFTD")
-	wait_until 30 weft status --wait
+# steered OPTION...: this node, by weft
+steered() {
+	weft_up "$OTHERS" "$@"
 	weft_rules
 	wait_until 10 pods_known
 }
@@ -138,12 +101,12 @@ nodes_up() {
 		case $way in *iptables) iptables_rules ;; esac
 		case $way in loaded-*) forward_rules ;; esac
 		case $way in
-		weft | before) weft_up --shortcut never ;;
+		weft | before) steered --shortcut never ;;
 		short | before-short | passed)
-			weft_up --shortcut auto
+			steered --shortcut auto
 			wait_until 5 cut_short
 			;;
-		loaded-weft) weft_up --shortcut auto ;;
+		loaded-weft) steered --shortcut auto ;;
 		esac
 	done
 }
@@ -158,7 +121,6 @@ target() {
 
 measure() ( # WAY rtt|conn|flow|churn FAMILY [SECONDS [RATE]]
 	use "$1"
-	echo "$BASHPID" >"$(home)/cgroup.procs"
 	in_ns client taskset -c "$CPU" "$BENCH" "$2" "$(target "$1" "$3")" 9000 "${4:-$SECONDS_EACH}" "${@:5}"
 )
 

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # What a look inside HTTP costs: a proxy that routes on the end-user header to one of two endpoints, against nginx and HAProxy
 # with the same job, and against no proxy at all. The proxy has one core, client and endpoints the other; rounds of the
-# ways alternated, medians. Writes RESULTS-L7.md beside this file.
+# ways alternated, medians. Then weft again while Prometheus would scrape it. Writes RESULTS-L7.md beside this file.
 #
 #   BENCH_ROUNDS      rounds (11)                         BENCH_SECONDS   length of one measurement (0.5)
 #   BENCH_PROXY_CPU   the proxy's core (0)                BENCH_LOAD_CPU  the others' (1)
 #   BENCH_BODIES      bytes (64 10240 1048576)            BENCH_CONNS     connections (1 32 1000)
-#   BENCH_WAYS        direct nginx haproxy weft
+#   BENCH_WAYS        direct nginx haproxy weft metrics
+#   BENCH_BEFORE      what another tree has built, its .output: its weft is measured, too
 . "${0%/*}/lib.sh"
 
 ROUNDS=${BENCH_ROUNDS:-11}
@@ -16,7 +17,9 @@ PROXY_CPU=${BENCH_PROXY_CPU:-0}
 LOAD_CPU=${BENCH_LOAD_CPU:-1}
 BODIES=${BENCH_BODIES:-64 10240 1048576}
 CONNS=${BENCH_CONNS:-1 32 1000}
-WAYS=${BENCH_WAYS:-direct nginx haproxy weft}
+WAYS="${BENCH_WAYS:-direct nginx haproxy weft metrics}${BEFORE:+ before}"
+METRICS=127.0.0.1:15020
+SCRAPES=4 # a second
 BENCH=$ROOT/selftests/bench
 RESULTS=${BENCH_RESULTS:-$BENCH/RESULTS-L7.md}
 # What a browser sends, more or less.
@@ -62,23 +65,23 @@ weft_rules() {
 	)"
 }
 
-start_weft() {
-	local all
-	all=$(taskset -p -c $BASHPID | sed 's/.*: //')
-	taskset -p -c "$PROXY_CPU" $BASHPID >/dev/null # which the proxy inherits
-	weftd_start --workers 1
-	taskset -p -c "$all" $BASHPID >/dev/null
+weft_answers() { # OPTION...
+	weft_up "$PROXY_CPU" --workers 1 "$@"
 	weft_rules | apply
-	wait_until 5 proxy_answers weft
-	PROXY[weft]=$(proxy_pid)
+	wait_until 5 proxy_answers "$WAY"
+	PROXY[$WAY]=$(proxy_pid)
 }
 
+start_weft() { weft_answers; }
+start_before() { weft_answers; }
+
+start_metrics() { weft_answers --metrics $METRICS; }
 start_direct() { :; }
 
 target() { # WAY
 	case $1 in
 	direct) addr 4 two ;;
-	weft) vip 4 10 ;;
+	weft | metrics | before) vip 4 10 ;;
 	*) addr 4 node ;;
 	esac
 }
@@ -93,12 +96,23 @@ rss_kib() { # WAY
 	awk '/^VmRSS/ { print $2 }' "/proc/${PROXY[$1]}/status"
 }
 
+# From the other core, and only while that way is measured.
+scraped_while() { # COMMAND...
+	local scraper
+	start_in node taskset -c "$LOAD_CPU" curl -sS --rate $SCRAPES/s -H 'Accept-Encoding: gzip' -o /dev/null "http://$METRICS/metrics?[1-100000]"
+	scraper=$STARTED
+	"$@"
+	kill "$scraper"
+	wait "$scraper" || true
+}
+
 # The result of a measurement: every request was answered, by the endpoint that the header asks for.
 loaded() { # WAY BODY CONNS [OPTION...]
-	local way=$1 body=$2 conns=$3 result
+	local way=$1 body=$2 conns=$3 result beside=
 	shift 3
 	use "$way"
-	result=$(taskset -c "$LOAD_CPU" nsenter --net="/run/netns/$(netns client)" "$APPS/http-load" "$(target "$way")" "$(port "$way")" \
+	[ "$way" != metrics ] || beside=scraped_while
+	result=$($beside taskset -c "$LOAD_CPU" nsenter --net="/run/netns/$(netns client)" "$APPS/http-load" "$(target "$way")" "$(port "$way")" \
 		"${HEADERS[@]}" -p "/bytes/$body" --count x-served-by -c "$conns" --warm -d "$SECONDS_EACH" -t 60000 \
 		${PROXY[$way]:+--cpu-of ${PROXY[$way]}} "$@")
 	[ "$(jq -r '(.errors | length) == 0 and (.words | keys) == ["two"] and (.statuses | keys) == ["200"]' <<<"$result")" = true ] ||
@@ -152,6 +166,8 @@ rounds() { # MEASURE
 	done
 }
 
+BESIDE="rate cpu half-cpu p50"
+
 # ---- the report ----
 
 # of FILE: the median of what was measured
@@ -201,6 +217,39 @@ latencies() { # BODY CONNS
 		printf ' %s / %s |' "$(number %.0f "$(of "p50.$way.$1.$2")")" "$(number %.0f "$(of "p99.$way.$1.$2")")"
 	done
 	echo
+}
+
+# What one way's is of another's, in each row and in all.
+beside_rows() { # WAY OF
+	local body conns what
+	for body in $BODIES; do
+		for conns in $CONNS; do
+			printf '| %s | %s |' "$(size "$body")" "$conns"
+			for what in $BESIDE; do
+				printf ' %s |' "$(ratio_of "$TMP/$what.$1.$body.$conns" "$TMP/$what.$2.$body.$conns")"
+			done
+			echo
+		done
+	done
+	printf '| all | |'
+	for what in $BESIDE; do
+		printf ' %s |' "$(ratio_of <(cat "$TMP/$what.$1".*) <(cat "$TMP/$what.$2".*))"
+	done
+	echo
+}
+
+beside_table() { # WAY OF TITLE TEXT
+	case " $WAYS " in *" $1 "*) ;; *) return 0 ;; esac
+	cat <<-END
+
+	## $3
+
+	$4
+
+	| body | connections | requests per second | CPU time, each as fast as it can | CPU time at the same rate | p50 |
+	|---|---|---|---|---|---|
+	$(beside_rows "$1" "$2")
+	END
 }
 
 memory_rows() {
@@ -263,6 +312,8 @@ write_report() {
 	|---|---|---|---|
 	$(memory_rows)
 	END
+	beside_table metrics weft "Metrics" "weft with \`--metrics\`, scraped $SCRAPES times a second while it is measured, against weft without:"
+	beside_table weft before "Before" "weft against what was built before, in the same rounds:"
 }
 
 for way in $WAYS; do

@@ -26,9 +26,11 @@ URL=http://$ADDRESS/metrics
 BOTH=3
 CONNS=32
 SCRAPED_ROWS=100
-declare -A VIP=([requests]=10 [connections]=11) RATE # of each kind of load
+KINDS="requests apart connections"
+declare -A VIP=([requests]=10 [apart]=10 [connections]=11) RATE # of each kind of load
 
 node_with_services() {
+	use weft
 	node_up
 	hosts
 	pod_add client 1
@@ -107,16 +109,24 @@ cost_rows() {
 
 # ---- what waits for scrapes ----
 
+# place KIND: weft-proxy on its core, which weftd has, too, or on that of client and endpoints, apart from weftd
+place() {
+	local cpu=$PROXY_CPU
+	[ "$1" != apart ] || cpu=$LOAD_CPU
+	taskset -a -p -c "$cpu" "$(proxy_pid)" >/dev/null
+}
+
 # loaded KIND [http-load's options]: the result; every request was answered
 loaded() {
 	local kind=$1 result
 	shift
-	if [ "$kind" = requests ]; then set -- --cpu-of "$(proxy_pid)" "$@"; else set -- --close "$@"; fi
+	place "$kind"
+	if [ "$kind" = connections ]; then set -- --close "$@"; else set -- --cpu-of "$(proxy_pid)" "$@"; fi
 	result=$(taskset -c "$LOAD_CPU" nsenter --net="/run/netns/$(netns client)" "$APPS/http-load" "$(vip 4 "${VIP[$kind]}")" 8000 \
 		-H "Host: echo:8000" -p /bytes/64 -c "$CONNS" -d "$SECONDS_EACH" -t 60000 "$@")
 	[ "$(jq -r '(.errors | length) == 0 and (.statuses | keys) == ["200"]' <<<"$result")" = true ] ||
 		fail "not all requests were answered: $result"
-	[ "$kind" != requests ] || [ "$(jq '.cpu_us > .answered' <<<"$result")" = true ] || fail "weft-proxy had nothing to do: $result"
+	[ "$kind" = connections ] || [ "$(jq '.cpu_us > .answered' <<<"$result")" = true ] || fail "weft-proxy had nothing to do: $result"
 	echo "$result"
 }
 
@@ -156,12 +166,12 @@ find_rate() { RATE[$1]=$(loaded "$1" | jq '.rate / 4 | floor'); }
 turns() {
 	local i kind before
 	"${FILL[@]}" $SCRAPED_ROWS $BOTH
-	for kind in requests connections; do
+	for kind in $KINDS; do
 		loaded $kind >/dev/null
 		find_rate $kind
 	done
 	for ((i = 0; i < TURNS; i++)); do
-		for kind in requests connections; do
+		for kind in $KINDS; do
 			turn $kind without
 			scraper_start
 			before=$(scrapes_so_far)
@@ -203,16 +213,17 @@ write_report() {
 
 	Latency, µs, with a scraper at 10 Hz, which asks for gzip as Prometheus does, and without, in turn; $SCRAPED_ROWS rows of requests. Medians of $TURNS turns of
 	$SECONDS_EACH s each, and of each turn's ratio. Pod to pod on one node, at a quarter of the rate that it can do at most, counted from when a request should have been
-	sent. weftd and weft-proxy share core $PROXY_CPU, which is harder than on a node that has another core, with the scraper, which would be on another machine and
-	gives way to all else (SCHED_IDLE); client and endpoints are on core $LOAD_CPU. A p99 of many times p50 without a scraper
-	is of a machine that had other things to do: its ratio tells nothing then.
+	sent. weftd is on core $PROXY_CPU with the scraper, which would be on another machine and gives way to all else (SCHED_IDLE); client and endpoints
+	are on core $LOAD_CPU. weft-proxy is there, too, as on a node that has another core for a scrape, or shares core $PROXY_CPU with weftd. A p99
+	of many times p50 without a scraper is of a machine that had other things to do: its ratio tells nothing then.
 
 	| | per second | p50 without | with | ratio | p99 without | with | ratio |
 	|---|---|---|---|---|---|---|---|
-	$(latency_row requests "HTTP requests through weft-proxy, $CONNS connections kept")
+	$(latency_row apart "HTTP requests through weft-proxy, $CONNS connections kept")
+	$(latency_row requests "the same, weft-proxy and weftd on one core")
 	$(latency_row connections "TCP: connect, a round trip, close")
 
-	How long weft-proxy, ready to run, waited for its core for each of those requests, µs:
+	How long weft-proxy, ready to run, waited for the core that it shares with weftd, for each of those requests, µs:
 
 	| without | with |
 	|---|---|

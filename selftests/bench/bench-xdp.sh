@@ -25,23 +25,9 @@ ADDRESS=192.0.2.10
 # Nothing else that runs on the core counts.
 MEASURED=(taskset -c "$CPU" chrt -f 1)
 
-WAY=
-declare -A DAEMON # process ids, by way
-OTHERS=$(seq 0 $(($(nproc) - 1)) | grep -vx "$CPU" | paste -sd,) || true
-OTHERS=${OTHERS:-$CPU}
-
-# use WAY: the node that the functions of the net tests work on from now on
-use() {
-	WAY=$1
-	ID=wt-$$-$1
-	WEFTD=${DAEMON[$1]:-}
-}
+OTHERS=$(other_cpus "$CPU")
 
 steers() { case $WAY in native | generic | tc) ;; *) return 1 ;; esac }
-weft() { "$OUT/weft" --run-dir "$TMP/$WAY/run" "$@"; }
-weftd_options() {
-	echo --state-dir "$TMP/$WAY/state" --run-dir "$TMP/$WAY/run" --bpffs "$TMP/bpf/$WAY" --cgroup "$CGROUP/$WAY" --nic nic0
-}
 
 service() {
 	rules_service far 10 9000 app=far "type: LoadBalancer"
@@ -51,12 +37,7 @@ service() {
 steered_node() {
 	local mode=$WAY
 	[ "$mode" != tc ] || mode=off
-	mkdir -p "$CGROUP/$WAY" "$TMP/$WAY"/{run,state}
-	# shellcheck disable=SC2046 # words are meant
-	(in_ns_exec node taskset -c "$OTHERS" "$OUT/weftd" $(weftd_options) --xdp "$mode") 2>>"$TMP/weftd.log" &
-	DAEMON[$WAY]=$!
-	JOBS_+=("$!")
-	wait_until 30 weft status --wait
+	weft_up "$OTHERS" --xdp "$mode"
 	{ rules_pods; service; } | apply
 }
 

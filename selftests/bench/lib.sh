@@ -6,8 +6,45 @@
 
 [ "$(id -u)" -eq 0 ] || fail "${0##*/}: root is needed"
 
-# use WAY: the node that the functions of the net tests work on from now on
-use() { ID=wt-$$-$1; }
+# ---- the ways that are measured: each on a node of its own, which a weft of its own steers, if any does ----
+
+WAY=
+declare -A DAEMON # process ids of weftd, by way
+BEFORE=${BENCH_BEFORE:-} # what another tree has built, its .output: the weft of the ways whose name begins with `before`
+
+# use WAY: the node that the functions of the net tests work on from now on; what this shell starts is one of its pods' processes
+use() {
+	tmp_up
+	WAY=$1
+	ID=wt-$$-$1
+	WEFTD=${DAEMON[$1]:-}
+	mkdir -p "$CGROUP/$1" "$TMP/$1"/{run,state}
+	echo "$BASHPID" >"$CGROUP/$1/cgroup.procs"
+}
+
+built() { case $WAY in before*) echo "$BEFORE" ;; *) echo "$OUT" ;; esac }
+weft() { "$(built)/weft" --run-dir "$TMP/$WAY/run" "$@"; }
+map_dump() { bpftool -j map dump pinned "$TMP/bpf/$WAY/$1"; }
+weftd_options() {
+	echo --state-dir "$TMP/$WAY/state" --run-dir "$TMP/$WAY/run" --bpffs "$TMP/bpf/$WAY" --cgroup "$CGROUP/$WAY" --nic nic0
+}
+
+# weft_up CPUS OPTION...: this way's weftd, and the weft-proxy that it starts, on these cores
+weft_up() {
+	# shellcheck disable=SC2046 # words are meant
+	(in_ns_exec node taskset -c "$1" "$(built)/weftd" $(weftd_options) "${@:2}") 2>>"$TMP/weftd.log" &
+	WEFTD=$!
+	DAEMON[$WAY]=$WEFTD
+	JOBS_+=("$WEFTD")
+	wait_until 30 weft status --wait
+}
+
+# Where weftd and weft-proxy run beside what is measured on core CPU: on the other cores, if there are any.
+other_cpus() { # CPU
+	local others
+	others=$(seq 0 $(($(nproc) - 1)) | grep -vx "$1" | paste -sd,) || true
+	echo "${others:-$1}"
+}
 
 # The median of the numbers of stdin, a dash for none.
 median() { sort -g | awk '{ v[NR] = $1 } END { if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2; else print "-" }'; }

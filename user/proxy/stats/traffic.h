@@ -18,7 +18,7 @@
 struct traffic_rows;   /* of all workers */
 struct traffic_counts; /* one worker's */
 
-enum { TRAFFIC_WRITE_MS = 10 }; /* counts are to be written after so long */
+enum { TRAFFIC_WRITE_MS = 50 }; /* counts are to be written after so long */
 
 /* The map's descriptor stays the caller's; -1: memory. 0 or -errno. */
 int traffic_rows_open(int fd, struct traffic_rows **out);
