@@ -18,7 +18,7 @@ enum {
 	NAMES_MAX = 6,
 	OBJECTS_MAX = 512,
 	CHANGES_MAX = 6, /* at once */
-	STEPS = 1200,
+	STEPS = 1000,
 };
 
 /* ---- a cluster that changes ---- */
@@ -1162,7 +1162,7 @@ static void populate(struct cluster_model *m)
 /* Endpoints change between them, as they do. */
 Test(compile_patch, requests_are_as_if_compiled_anew, .timeout = 300)
 {
-	enum { CALM_STEPS = 500 };
+	enum { CALM_STEPS = 400 };
 	struct cluster_model m = {
 		.seed = 3, .http = COMPILE_HTTP_ALWAYS, .registry = registry_new(), .calm = true
 	};

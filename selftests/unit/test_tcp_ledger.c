@@ -258,7 +258,7 @@ Test(tcp_ledger, callers_that_come_and_go_find_room)
 {
 	_cleanup_(forget) struct tcp_ledger l = { 0 };
 
-	for (unsigned i = 1; i <= 50000; i++) {
+	for (unsigned i = 1; i <= 30000; i++) {
 		size_t count;
 
 		pods[1] = 100 + i;
