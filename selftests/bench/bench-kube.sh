@@ -315,7 +315,6 @@ report() {
 	END
 }
 
-use weft
 node_up
 kube_up
 kube_crds_up v1

@@ -250,7 +250,7 @@ before_table() {
 
 	## Before
 
-	Against what was built before, in the same rounds.
+	Against what was built at $(revision "$BEFORE"), in the same rounds.
 
 	$(before_rows)
 	END

@@ -313,7 +313,7 @@ write_report() {
 	$(memory_rows)
 	END
 	beside_table metrics weft "Metrics" "weft with \`--metrics\`, scraped $SCRAPES times a second while it is measured, against weft without:"
-	beside_table weft before "Before" "weft against what was built before, in the same rounds:"
+	beside_table weft before "Before" "weft against what was built at $(revision "$BEFORE"), in the same rounds:"
 }
 
 for way in $WAYS; do

@@ -30,7 +30,6 @@ KINDS="requests apart connections"
 declare -A VIP=([requests]=10 [apart]=10 [connections]=11) RATE # of each kind of load
 
 node_with_services() {
-	use weft
 	node_up
 	hosts
 	pod_add client 1

@@ -8,7 +8,7 @@
 
 # ---- the ways that are measured: each on a node of its own, which a weft of its own steers, if any does ----
 
-WAY=
+WAY= # none: one weft, all by the names that the net tests have
 declare -A DAEMON # process ids of weftd, by way
 BEFORE=${BENCH_BEFORE:-} # what another tree has built, its .output: the weft of the ways whose name begins with `before`
 
@@ -23,10 +23,11 @@ use() {
 }
 
 built() { case $WAY in before*) echo "$BEFORE" ;; *) echo "$OUT" ;; esac }
-weft() { "$(built)/weft" --run-dir "$TMP/$WAY/run" "$@"; }
-map_dump() { bpftool -j map dump pinned "$TMP/bpf/$WAY/$1"; }
+weft() { "$(built)/weft" --run-dir "$TMP/${WAY:+$WAY/}run" "$@"; }
+map_dump() { bpftool -j map dump pinned "$TMP/bpf/${WAY:-weft}/$1"; }
 weftd_options() {
-	echo --state-dir "$TMP/$WAY/state" --run-dir "$TMP/$WAY/run" --bpffs "$TMP/bpf/$WAY" --cgroup "$CGROUP/$WAY" --nic nic0
+	local dir=$TMP/${WAY:+$WAY/}
+	echo --state-dir "${dir}state" --run-dir "${dir}run" --bpffs "$TMP/bpf/${WAY:-weft}" --cgroup "$CGROUP/$WAY" --nic nic0
 }
 
 # weft_up CPUS OPTION...: this way's weftd, and the weft-proxy that it starts, on these cores
@@ -90,4 +91,5 @@ machine() {
 	printf '.\n'
 }
 
-revision() { git -C "$ROOT" rev-parse --short HEAD 2>/dev/null || echo "?"; }
+# revision [DIR]: of the tree that it is in
+revision() { git -C "${1:-$ROOT}" rev-parse --short HEAD 2>/dev/null || echo "?"; }

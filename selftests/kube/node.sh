@@ -15,6 +15,7 @@ TESTKUBE=${TESTKUBE:-$OUT/cluster/testkube}
 PAUSE=300
 API_PORT=6443
 ETCD_PORT=2379
+KUBE_IN=(nsenter --net="/run/netns/$ID-node")
 # shellcheck source=selftests/kube/lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 [ -x "$KUBECTL" ] || fail "$KUBECTL is missing: selftests/cluster/prepare kube"
@@ -51,7 +52,6 @@ kube_stop() { # PART
 
 kube_up() {
 	KUBE_DIR=$TMP/kube
-	KUBE_IN=(nsenter --net="/run/netns/$(netns node)")
 	export KUBECACHEDIR=$KUBE_DIR/cache
 	mkdir -p "$KUBE_DIR"
 	kube_keys "IP:127.0.0.1,IP:$(addr 4 node),DNS:localhost"
