@@ -254,7 +254,7 @@ $$(OUT)/$(1)/%.o: %.c
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)$(3) $$(STD) $(4) $$(WARN) $$(CPPFLAGS) -MMD -MP -c $$< -o $$@
 endef
-$(eval $(call flavour,obj,CC,$$(CC),$$(CFLAGS)))
+$(eval $(call flavour,obj,CC,$$(CC),$$(CFLAGS) $$(MORE_CFLAGS)))
 $(eval $(call flavour,san,SAN,$$(CLANG),$$(SAN_CFLAGS)))
 
 define archive
@@ -280,7 +280,7 @@ $(eval $(call archives,san,san.))
 define link
 $(say) LINK $@
 $(Q)mkdir -p $(@D)
-$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--as-needed $(filter %.o,$^) $(filter %.a,$^) $(filter %.a,$^) $(LIBS) $(LINK_MORE) -o $@
+$(Q)$(CC) $(CFLAGS) $(MORE_CFLAGS) $(LDFLAGS) -Wl,--as-needed $(filter %.o,$^) $(filter %.a,$^) $(filter %.a,$^) $(LIBS) $(LINK_MORE) -o $@
 endef
 
 $(OUT)/weftd: $(call objects,obj,$(DAEMON_SRC)) $(OUT)/libweft.a
@@ -289,7 +289,8 @@ $(OUT)/weft: $(call objects,obj,$(CLI_SRC)) $(OUT)/libweft.a
 	$(link)
 $(OUT)/weftd $(OUT)/weft-proxy: LINK_MORE := -pthread
 # What it does for a request is in many small functions: the linker puts them together.
-$(call objects,obj,$(PROXY_SRC)) $(OUT)/weft-proxy: CFLAGS += -flto=auto
+LTO ?= -flto=auto
+$(call objects,obj,$(PROXY_SRC)) $(OUT)/weft-proxy: private MORE_CFLAGS = $(LTO)
 $(OUT)/weft-proxy: $(call objects,obj,$(PROXY_SRC)) $(OUT)/libweft.a
 	$(link)
 $(OUT)/prog-tests: LINK_MORE := -lcriterion

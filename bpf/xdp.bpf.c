@@ -101,7 +101,7 @@ static __always_inline struct tcphdr *tcp_of(const struct frame *f, int ip4)
  * Whether the packet's checksum may have been left to the device (CHECKSUM_PARTIAL), as it is in
  * what a veth or a virtual machine's host hands over, one by one or as a whole batch: the field
  * then has the sum of the pseudo header, with or without the length, and only tc can keep it right.
- * One of 65,536 others looks like it, and is passed up as well.
+ * One of 32,768 others looks like it, and is passed up as well.
  */
 static __always_inline int may_be_partial(const struct xdp_md *ctx, const struct packet *p)
 {

@@ -91,7 +91,7 @@ enum traffic_taken {
  * by nothing; connections that found none are not counted. Of one caller there are only so many
  * rows: beyond TRAFFIC_CALLER_ROWS `code` is that of its class (200, 400, 500) and `grpc`
  * TRAFFIC_GRPC_NONE, and beyond TRAFFIC_CALLER_ROWS_FOLDED there are no more. Each worker adds to
- * it what it has counted, some ten milliseconds later at the latest: that is lost with a weft-proxy
+ * it what it has counted, some 50 ms later at the latest: that is lost with a weft-proxy
  * that is killed.
  *
  * weftd takes a row back in which nothing has been counted for long (daemon/datapath/http_rows.h).

@@ -8,7 +8,7 @@
 #   BENCH_ROUNDS   rounds (15)      BENCH_SECONDS  length of one measurement (0.5)      BENCH_CPU  the core (0)
 #   BENCH_SETUPS   how often the nodes are made (5)
 #   BENCH_RESULTS  the file to write instead
-#   BENCH_BEFORE   what another tree has built, its .output: its weft is measured, too
+#   BENCH_BEFORE   what another checkout has built, its .output: its weft is measured, too
 . "${0%/*}/lib.sh"
 
 ROUNDS=${BENCH_ROUNDS:-15}

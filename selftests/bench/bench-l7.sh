@@ -8,7 +8,7 @@
 #   BENCH_PROXY_CPU   the proxy's core (0)                BENCH_LOAD_CPU  the others' (1)
 #   BENCH_BODIES      bytes (64 10240 1048576)            BENCH_CONNS     connections (1 32 1000)
 #   BENCH_WAYS        direct nginx haproxy weft metrics
-#   BENCH_BEFORE      what another tree has built, its .output: its weft is measured, too
+#   BENCH_BEFORE      what another checkout has built, its .output: its weft is measured, too
 . "${0%/*}/lib.sh"
 
 ROUNDS=${BENCH_ROUNDS:-11}
@@ -96,14 +96,20 @@ rss_kib() { # WAY
 	awk '/^VmRSS/ { print $2 }' "/proc/${PROXY[$1]}/status"
 }
 
-# From the other core, and only while that way is measured.
-scraped_while() { # COMMAND...
-	local scraper
-	start_in node taskset -c "$LOAD_CPU" curl -sS --rate $SCRAPES/s -H 'Accept-Encoding: gzip' -o /dev/null "http://$METRICS/metrics?[1-100000]"
+# scraped_while COMMAND...: what Prometheus would be, on another machine, gives way to all else.
+scraped_while() {
+	local scraper before status=0
+	: >"$TMP/scraped"
+	start_in node chrt --idle 0 taskset -c "$PROXY_CPU" stdbuf -oL curl -sS --rate $SCRAPES/s -H 'Accept-Encoding: gzip' -o /dev/null -w '%{http_code}\n' \
+		"http://$METRICS/metrics?[1-100000]" >"$TMP/scraped"
 	scraper=$STARTED
-	"$@"
+	wait_until 5 test -s "$TMP/scraped"
+	before=$(wc -l <"$TMP/scraped")
+	"$@" || status=$?
 	kill "$scraper"
 	wait "$scraper" || true
+	[ "$(wc -l <"$TMP/scraped")" -gt "$before" ] || fail "it was not scraped"
+	return $status
 }
 
 # The result of a measurement: every request was answered, by the endpoint that the header asks for.
@@ -221,25 +227,29 @@ latencies() { # BODY CONNS
 
 # What one way's is of another's, in each row and in all.
 beside_rows() { # WAY OF
-	local body conns what
+	local body conns what row
 	for body in $BODIES; do
 		for conns in $CONNS; do
 			printf '| %s | %s |' "$(size "$body")" "$conns"
 			for what in $BESIDE; do
-				printf ' %s |' "$(ratio_of "$TMP/$what.$1.$body.$conns" "$TMP/$what.$2.$body.$conns")"
+				row=$body.$conns
+				printf ' %s |' "$(ratio_of "$TMP/$what.$1.$row" "$TMP/$what.$2.$row")"
+				! [ -e "$TMP/$what.$1.$row" ] || paste "$TMP/$what.$1.$row" "$TMP/$what.$2.$row" >>"$TMP/$what.$1-$2"
 			done
 			echo
 		done
 	done
 	printf '| all | |'
 	for what in $BESIDE; do
-		printf ' %s |' "$(ratio_of <(cat "$TMP/$what.$1".*) <(cat "$TMP/$what.$2".*))"
+		printf ' %s |' "$(ratio_of <(cut -f 1 "$TMP/$what.$1-$2") <(cut -f 2 "$TMP/$what.$1-$2"))"
 	done
 	echo
 }
 
+is_measured() { [[ " $WAYS " == *" $1 "* ]]; }
+
 beside_table() { # WAY OF TITLE TEXT
-	case " $WAYS " in *" $1 "*) ;; *) return 0 ;; esac
+	is_measured "$1" && is_measured "$2" || return 0
 	cat <<-END
 
 	## $3
@@ -312,8 +322,8 @@ write_report() {
 	|---|---|---|---|
 	$(memory_rows)
 	END
-	beside_table metrics weft "Metrics" "weft with \`--metrics\`, scraped $SCRAPES times a second while it is measured, against weft without:"
-	beside_table weft before "Before" "weft against what was built at $(revision "$BEFORE"), in the same rounds:"
+	beside_table metrics weft "Metrics" "weft with \`--metrics\`, scraped $SCRAPES times a second while it is measured, against weft without. CPU time is weft-proxy's; weftd is on the same core."
+	beside_table weft before "Before" "weft against what was built at $(revision "$BEFORE"), in the same rounds."
 }
 
 for way in $WAYS; do

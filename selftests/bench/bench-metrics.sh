@@ -8,7 +8,8 @@
 #   BENCH_SERVICES   (1000)                               BENCH_ROWS      (0 10 100 500 1000)
 #   BENCH_SCRAPES    in each measurement (30)             BENCH_ROUNDS    (3)
 #   BENCH_TURNS      with and without a scraper (20)      BENCH_SECONDS   length of each (1)
-#   BENCH_PROXY_CPU  weft-proxy's and weftd's core (0)    BENCH_LOAD_CPU  the others' (1)
+#   BENCH_PROXY_CPU  weftd's core (0), and weft-proxy's, where it is not apart from it
+#   BENCH_LOAD_CPU   the others' (1)
 . "${0%/*}/lib.sh"
 
 SERVICES=${BENCH_SERVICES:-1000}

@@ -10,7 +10,7 @@
 
 WAY= # none: one weft, all by the names that the net tests have
 declare -A DAEMON # process ids of weftd, by way
-BEFORE=${BENCH_BEFORE:-} # what another tree has built, its .output: the weft of the ways whose name begins with `before`
+BEFORE=${BENCH_BEFORE:-} # what another checkout has built, its .output: the weft of the ways whose name begins with `before`
 
 # use WAY: the node that the functions of the net tests work on from now on; what this shell starts is one of its pods' processes
 use() {

@@ -80,7 +80,7 @@ done
 
 for family in 4 6; do
 	(
-		while [ ! -e "$TMP/enough" ]; do answer $family / >>"$TMP/answers$family"; sleep 0.05; done
+		while [ ! -e "$TMP/enough" ]; do answer $family / >>"$TMP/answers$family"; sleep 0.01; done
 	) &
 	loads[family]=$!
 	JOBS_+=("$!")

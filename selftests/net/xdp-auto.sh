@@ -99,8 +99,8 @@ holders=("${JOBS_[@]: -4}")
 wait_until 3 used
 say "ok: XDP forwards"
 
-# The node's own stack sees nothing of a connection, from its SYN on. But a frame in 32,768 has by chance a checksum that one would have
-# that is not finished, and is left to it: at the third try at the latest there is none among those of 40 connections.
+# The node's own stack sees nothing of a connection, from its SYN on. But one frame in 32,768 has by chance the checksum of an unfinished
+# one, and XDP leaves it to the stack (may_be_partial()): one or two may be that, in three tries in a row they are not.
 by_stack() { # FAMILY: packets that it has forwarded
 	if [ "$1" = 4 ]; then
 		in_ns node cat /proc/net/snmp | awk '$1 == "Ip:" { n = $7 } END { print n }'
@@ -116,7 +116,7 @@ for family in 4 6; do
 		row "IPv$family: connections between NICs" "$(load other "$(lb $family 11)" 9000 -n 20 -s hello)" '{"beyond":20}'
 		row "IPv$family: counted" $(($(stat_of "cluster.outside|9000||far.default.svc.cluster.local.upstream_cx_total") - counted)) 20
 		seen=$(($(by_stack $family) - before))
-		[ $seen != 0 ] || break
+		[ $seen = 1 ] || [ $seen = 2 ] || break
 		say "try $try: IPv$family: $seen packets by the node's own stack"
 	done
 	row "IPv$family: packets that the node's own stack has forwarded" "$seen" 0

@@ -4,8 +4,8 @@
 /*
  * The rows of `http_traffic` (weft/traffic.h), in a map that outlives the process, or in its own
  * memory; and what a worker has counted of them since it wrote there last. Counting takes no lock,
- * allocates nothing and touches no memory of others: a worker adds its counts to the rows a few
- * times a second. Weft-proxies that drain take rows at the same time.
+ * allocates nothing and touches no memory of others: a worker adds its counts to the rows up to
+ * 20 times a second. Weft-proxies that drain take rows at the same time.
  */
 #include <stdbool.h>
 #include <stddef.h>
