@@ -7,7 +7,8 @@
 #
 #   BENCH_SERVICES   (1000)                               BENCH_ROWS      (0 10 100 500 1000)
 #   BENCH_SCRAPES    in each measurement (30)             BENCH_ROUNDS    (3)
-#   BENCH_TURNS      with and without a scraper (20)      BENCH_SECONDS   length of each (1)
+#   BENCH_TURNS      with and without a scraper (20)      BENCH_LOOKS     measurements in each (20)
+#   BENCH_SECONDS    length of one of those (0.1)
 #   BENCH_PROXY_CPU  weftd's core (0), and weft-proxy's, where it is not apart from it
 #   BENCH_LOAD_CPU   the others' (1)
 . "${0%/*}/lib.sh"
@@ -17,7 +18,8 @@ ROWS=${BENCH_ROWS-0 10 100 500 1000}
 SCRAPES=${BENCH_SCRAPES:-30}
 ROUNDS=${BENCH_ROUNDS:-3}
 TURNS=${BENCH_TURNS:-20}
-SECONDS_EACH=${BENCH_SECONDS:-1}
+LOOKS=${BENCH_LOOKS:-20}
+SECONDS_EACH=${BENCH_SECONDS:-0.1}
 PROXY_CPU=${BENCH_PROXY_CPU:-0}
 LOAD_CPU=${BENCH_LOAD_CPU:-1}
 BENCH=$ROOT/selftests/bench
@@ -113,17 +115,16 @@ cost_rows() {
 place() {
 	local cpu=$PROXY_CPU
 	[ "$1" != apart ] || cpu=$LOAD_CPU
-	taskset -a -p -c "$cpu" "$(proxy_pid)" >/dev/null
+	taskset -a -p -c "$cpu" "$PROXY" >/dev/null
 }
 
-# loaded KIND [http-load's options]: the result; every request was answered
+# loaded KIND SECONDS [http-load's options]: the result; every request was answered
 loaded() {
-	local kind=$1 result
-	shift
-	place "$kind"
-	if [ "$kind" = connections ]; then set -- --close "$@"; else set -- --cpu-of "$(proxy_pid)" "$@"; fi
+	local kind=$1 seconds=$2 result
+	shift 2
+	if [ "$kind" = connections ]; then set -- --close "$@"; else set -- --warm --cpu-of "$PROXY" "$@"; fi
 	result=$(taskset -c "$LOAD_CPU" nsenter --net="/run/netns/$(netns client)" "$APPS/http-load" "$(vip 4 "${VIP[$kind]}")" 8000 \
-		-H "Host: echo:8000" -p /bytes/64 -c "$CONNS" -d "$SECONDS_EACH" -t 60000 "$@")
+		-H "Host: echo:8000" -p /bytes/64 -c "$CONNS" -d "$seconds" -t 60000 "$@")
 	[ "$(jq -r '(.errors | length) == 0 and (.statuses | keys) == ["200"]' <<<"$result")" = true ] ||
 		fail "not all requests were answered: $result"
 	[ "$kind" = connections ] || [ "$(jq '.cpu_us > .answered' <<<"$result")" = true ] || fail "weft-proxy had nothing to do: $result"
@@ -148,35 +149,40 @@ scraper_stop() {
 }
 
 # Nanoseconds that weft-proxy's threads have waited for their core.
-waited() { awk '{ ns += $2 } END { printf "%.0f\n", ns }' "/proc/$(proxy_pid)/task"/*/schedstat; }
+waited() { awk '{ ns += $2 } END { printf "%.0f\n", ns }' "/proc/$PROXY/task"/*/schedstat; }
 
-# turn KIND without|with
+# turn KIND without|with: short measurements, of which a machine that has other things to do for a moment spoils a few
 turn() {
-	local result from
-	from=$(waited)
-	result=$(loaded "$1" -r "${RATE[$1]}")
-	jq --argjson ns $(($(waited) - from)) '$ns / 1000 / .answered' <<<"$result" >>"$TMP/waited.$1.$2"
-	jq .latency_us.p50 <<<"$result" >>"$TMP/p50.$1.$2"
-	jq .latency_us.p99 <<<"$result" >>"$TMP/p99.$1.$2"
+	local result from i
+	for ((i = 0; i < LOOKS; i++)); do
+		from=$(waited)
+		result=$(loaded "$1" "$SECONDS_EACH" -r "${RATE[$1]}")
+		jq --argjson ns $(($(waited) - from)) '$ns / 1000 / .answered' <<<"$result" >>"$TMP/waited.$1.$2"
+		jq .latency_us.p50 <<<"$result" >>"$TMP/p50.$1.$2"
+		jq .latency_us.p99 <<<"$result" >>"$TMP/p99.$1.$2"
+	done
 }
 
 # A quarter of what one can have at most: at half of it requests wait for each other for a millisecond, scrapes or none.
-find_rate() { RATE[$1]=$(loaded "$1" | jq '.rate / 4 | floor'); }
+find_rate() { RATE[$1]=$(loaded "$1" 1 | jq '.rate / 4 | floor'); }
 
 turns() {
 	local i kind before
 	"${FILL[@]}" $SCRAPED_ROWS $BOTH
+	PROXY=$(proxy_pid)
 	for kind in $KINDS; do
-		loaded $kind >/dev/null
+		place $kind
+		loaded $kind 1 >/dev/null
 		find_rate $kind
 	done
 	for ((i = 0; i < TURNS; i++)); do
 		for kind in $KINDS; do
+			place $kind
 			turn $kind without
 			scraper_start
 			before=$(scrapes_so_far)
 			turn $kind with
-			asked_since "$before" "$(awk "BEGIN { print int(5 * $SECONDS_EACH) }")" || fail "it was asked less than half as often as it should be"
+			asked_since "$before" "$(awk "BEGIN { print int(5 * $LOOKS * $SECONDS_EACH) }")" || fail "it was asked less than half as often as it should be"
 			scraper_stop
 		done
 		echo "turn $((i + 1)) of $TURNS" >&2
@@ -212,10 +218,10 @@ write_report() {
 	## What waits for a scrape
 
 	Latency, µs, with a scraper at 10 Hz, which asks for gzip as Prometheus does, and without, in turn; $SCRAPED_ROWS rows of requests. Medians of $TURNS turns of
-	$SECONDS_EACH s each, and of each turn's ratio. Pod to pod on one node, at a quarter of the rate that it can do at most, counted from when a request should have been
+	$LOOKS measurements of $SECONDS_EACH s each, and of their ratios. Pod to pod on one node, at a quarter of the rate that it can do at most, counted from when a request should have been
 	sent. weftd is on core $PROXY_CPU with the scraper, which would be on another machine and gives way to all else (SCHED_IDLE); client and endpoints
 	are on core $LOAD_CPU. weft-proxy is there, too, as on a node that has another core for a scrape, or shares core $PROXY_CPU with weftd. A p99
-	of many times p50 without a scraper is of a machine that had other things to do: its ratio tells nothing then.
+	of many times p50 without a scraper is of a machine that had other things to do.
 
 	| | per second | p50 without | with | ratio | p99 without | with | ratio |
 	|---|---|---|---|---|---|---|---|
