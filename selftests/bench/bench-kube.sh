@@ -146,7 +146,6 @@ node_begin() {
 	mkfifo "$pipe"
 	# shellcheck disable=SC2046 # words are meant
 	(in_ns_exec node "$APPS/informer-copy" -q -f metadata.name "$KUBE_DIR/kubeconfig" $(node_kinds)) <>"$pipe" >"$pipe.log" 2>&1 &
-	JOBS_+=("$!")
 }
 
 all_synced() { [ "$(grep -l '^synced$' "$TMP"/node.*.log | wc -l)" = "$NODES" ]; }

@@ -102,7 +102,6 @@ weftd_at() { # NODE NIC [OPTION...]
 	mkdir -p "$dir/run" "$dir/state" "$CGROUP/$ID-$node"
 	(in_ns_exec "$node" taskset -c "$PROXY_CPU" "$OUT/weftd" --state-dir "$dir/state" --run-dir "$dir/run" --bpffs "$TMP/bpf/$ID-$node" \
 		--cgroup "$CGROUP/$ID-$node" --nic "$nic" --node-name "$node" --workers 1 "$@") 2>>"$TMP/weftd.log" &
-	JOBS_+=("$!")
 	wait_until 30 weft_at "$node" status --wait
 }
 
@@ -233,7 +232,6 @@ idlers_start() {
 	for cpu in "$LOAD_CPU" "$PROXY_CPU"; do
 		taskset -c "$cpu" chrt -i 0 sh -c 'while :; do :; done' &
 		IDLERS+=("$!")
-		JOBS_+=("$!")
 	done
 	sleep 0.05
 }

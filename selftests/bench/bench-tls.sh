@@ -187,7 +187,6 @@ idle_memory() { # WAY
 	mkfifo "$TMP/idle"
 	tls_load idle "$EC_PORT" "${HEADERS[@]}" -p /bytes/64 -c "$IDLE" <"$TMP/idle" >"$TMP/idle.out" &
 	pid=$!
-	JOBS_+=("$pid")
 	exec 8>"$TMP/idle"
 	wait_until 30 test -s "$TMP/idle.out"
 	sleep 0.2

@@ -36,7 +36,6 @@ weft_up() {
 	(in_ns_exec node taskset -c "$1" "$(built)/weftd" $(weftd_options) "${@:2}") 2>>"$TMP/weftd.log" &
 	WEFTD=$!
 	DAEMON[$WAY]=$WEFTD
-	JOBS_+=("$WEFTD")
 	wait_until 30 weft status --wait
 }
 

@@ -200,6 +200,7 @@ node_ready() {
 node_stop() {
 	kill -9 "${UNSHARE_PID[$1]}"
 	wait "${UNSHARE_PID[$1]}" 2>/dev/null || true
+	UNSHARE_PID[$1]= # it may be another's by the end of the test
 	cgroups_down "$1"
 	ns_del "$1"
 	wait_until 20 no_link "up${NODE_NUMBER[$1]}"

@@ -95,7 +95,6 @@ agent_start() {
 	(in_ns_exec "host-$1" "$OUT/weftd" --state-dir "$TMP/state-$1" --run-dir "$(run_dir "$1")" --bpffs "$(bpffs "$1")" \
 		--cgroup "$CGROUP/$1" --nic eth0 "${source[@]}") 2>>"$TMP/weftd-$1.log" &
 	AGENT_PID[$1]=$!
-	JOBS_+=("$!")
 	wait_until 30 weft_of "$1" status --wait
 }
 

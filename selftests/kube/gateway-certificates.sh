@@ -114,7 +114,6 @@ wait_until 20 drained
 	while [ ! -e "$TMP/enough" ]; do serves second && echo good || echo failed; done
 ) >"$TMP/answers" &
 load=$!
-JOBS_+=("$load")
 cp "$OUT/weft-proxy" "$TMP/again"
 printf again >>"$TMP/again"
 mv "$TMP/again" "$OUT/weft-proxy"

@@ -52,7 +52,6 @@ agent() {
 	in_ns_exec node "$APPS/informer-identity" "$TMP/$name.config" weft-system "$2" "$TMP/pods" "${@:3}" \
 		<"$TMP/$name.in" >"$TMP/$name.out" 2>"$TMP/$name.log" &
 	AGENT=$!
-	JOBS_+=("$AGENT")
 	exec {fd}>"$TMP/$name.in"
 	INPUT[$name]=$fd
 }

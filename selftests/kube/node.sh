@@ -24,7 +24,6 @@ declare -A KUBE_PIDS
 # kube_part NAME STATUS: what kube_start has started is that part, and came up with that status
 kube_part() {
 	KUBE_PIDS[$1]=$STARTED
-	JOBS_+=("$STARTED")
 	[ "$2" -eq 0 ] && return
 	tail -n 8 "$KUBE_DIR/$1.log" >&2
 	fail "$1 does not come up"

@@ -20,7 +20,6 @@ second_start() { # an agent of another node
 	(in_ns_exec world "$OUT/weftd" --state-dir "$TMP/state2" --run-dir "$TMP/run2" --bpffs "$TMP/bpf/second" \
 		--cgroup "$CGROUP/second" --source kubernetes --kubeconfig "$KUBE_DIR/config2" --node-name node-b) 2>>"$TMP/second.log" &
 	SECOND=$!
-	JOBS_+=("$SECOND")
 	wait_until 60 "$OUT/weft" --run-dir "$TMP/run2" status --wait
 }
 

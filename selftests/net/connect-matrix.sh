@@ -103,7 +103,6 @@ kind() {
 	WHAT+=("$what: ${FROM:+from $FROM }${*:3}")
 	(in_ns_exec "${FROM:-client}" "$APPS/connect-kinds" "${@:3}" <"$TMP/go" >"$TMP/said.$n" 7>&-) &
 	PIDS+=($!)
-	JOBS_+=($!)
 }
 
 # own: the service of the next kind

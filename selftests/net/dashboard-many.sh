@@ -13,7 +13,6 @@ browser_start() {
 	in_ns_exec node chromium --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run \
 		--disable-background-networking --disable-component-update --remote-debugging-port=9222 \
 		--user-data-dir="$TMP/browser" about:blank >"$TMP/browser.log" 2>&1 &
-	JOBS_+=("$!")
 	wait_until 30 answers http://127.0.0.1:9222/json/version
 }
 
@@ -42,7 +41,6 @@ if ! "$ROOT/selftests/page/prepare" "$SEE" >"$TMP/prepare.log" 2>&1; then
 fi
 
 in_ns_exec node "$ROOT/selftests/apps/page-feed.py" "$ROOT/user/daemon/page/assets" 15080 1000 1000 &
-JOBS_+=("$!")
 wait_until 30 answers "$AT"
 browser_start
 see open "$AT"

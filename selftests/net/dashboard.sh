@@ -95,14 +95,12 @@ browser_start() {
 	in_ns_exec node chromium --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run \
 		--disable-background-networking --disable-component-update --remote-debugging-port=9222 \
 		--user-data-dir="$TMP/browser" about:blank >"$TMP/browser.log" 2>&1 &
-	JOBS_+=("$!")
 	wait_until 30 browser_answers
 }
 
 # visit NAME RATE: pages a second, signed in as NAME or not, for as long as the test goes on
 visit() {
 	(in_pod_exec sleep curl -s -o /dev/null -b "$TMP/$1" --rate "$2/s" --max-time 20 "http://productpage:9080/productpage?[1-100000]") &
-	JOBS_+=("$!")
 }
 
 # seen EDGE PATTERN: what stands on it matches, with new lines as blanks
@@ -217,7 +215,6 @@ fi
 
 # One that watches does not keep weftd from ending.
 in_ns_exec node curl -sN "http://$AT/api/events" >/dev/null &
-JOBS_+=("$!")
 begin=$(milliseconds)
 weftd_stop
 expect_took "ended" $(($(milliseconds) - begin)) 0 3000

@@ -8,7 +8,6 @@ SERVER=
 server_start() {
 	(in_ns_exec world "$ROOT/selftests/apps/dns-server.py" 5353 "$TMP/zones") &
 	SERVER=$!
-	JOBS_+=("$SERVER")
 }
 # zones JSON: what the server says from now on
 zones() {

@@ -57,7 +57,6 @@ sites_up() {
 server_start() {
 	(in_ns_exec world "$ROOT/selftests/apps/dns-server.py" 53 "$TMP/zones") &
 	SERVER=$!
-	JOBS_+=("$SERVER")
 }
 
 # zones NAME=SITE[,SITE...]|SITE/4|MODE...: what DNS answers from now on, for a second each; SITE/4 is known by IPv4 alone

@@ -179,7 +179,6 @@ row "those whose TLS is ended" "$(($(of_route 'ended/tcp[0]') > 0))" 1
 mkfifo "$TMP/lines"
 in_ns world openssl s_client -quiet -connect "$(hostport "$(addr 4 node)" 443)" -servername one.example.com -CAfile "$PKI/root.crt" \
 	<"$TMP/lines" >"$TMP/answers" 2>/dev/null &
-JOBS_+=("$!")
 exec 7>"$TMP/lines"
 answers_are() { [ "$(grep -c '^one one.example.com' "$TMP/answers")" = "$1" ]; }
 echo first >&7

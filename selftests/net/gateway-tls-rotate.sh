@@ -54,7 +54,6 @@ wait_until 10 is_subject cert0
 for family in 4 6; do
 	load $family &
 	loads[family]=$!
-	JOBS_+=("$!")
 done
 end=$((SECONDS + SECONDS_MAX))
 for ((n = 1; n <= ROTATIONS && SECONDS < end; n++)); do

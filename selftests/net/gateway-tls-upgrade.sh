@@ -39,7 +39,6 @@ idle() {
 	{ printf 'GET / HTTP/1.1\r\nHost: a.example.com\r\n\r\n' && sleep 60; } |
 		in_ns world openssl s_client -connect "$(hostport "$(addr 4 node)" 443)" -servername a.example.com -CAfile "$TMP/a.crt" \
 			>"$1" 2>&1 &
-	JOBS_+=("$!")
 }
 # session NAME [s_client's arguments...]: one request; whether the handshake was a full one or resumed a session: "New", "Reused"
 session() {
@@ -48,7 +47,6 @@ session() {
 		in_ns world openssl s_client -connect "$(hostport "$(addr 4 node)" 443)" -servername a.example.com -CAfile "$TMP/a.crt" \
 			-ign_eof "${@:2}" 2>/dev/null >"$TMP/session" &
 	local pid=$!
-	JOBS_+=("$pid")
 	wait_until 10 has_answer "$TMP/session"
 	kill "$pid" 2>/dev/null || true
 	wait "$pid" 2>/dev/null || true
@@ -83,7 +81,6 @@ for family in 4 6; do
 		while [ ! -e "$TMP/enough" ]; do answer $family / >>"$TMP/answers$family"; sleep 0.01; done
 	) &
 	loads[family]=$!
-	JOBS_+=("$!")
 done
 for ((n = 0; n < UPGRADES; n++)); do
 	idle "$TMP/idle$n"

@@ -232,7 +232,6 @@ expect_match "describe: none" "$(weft describe gw door)" 'kubernetes://default/n
 mkfifo "$TMP/requests"
 in_ns world openssl s_client -quiet -connect "$(hostport "$(addr 4 node)" 443)" -servername a.example.com -CAfile "$PKI/root.crt" \
 	<"$TMP/requests" >"$TMP/answers" 2>/dev/null &
-JOBS_+=("$!")
 exec 7>"$TMP/requests"
 ask_again() { printf 'GET / HTTP/1.1\r\nHost: a.example.com\r\n\r\n' >&7; }
 answers_are() { [ "$(grep -c '^HTTP/1.1 200' "$TMP/answers")" = "$1" ]; }
@@ -263,7 +262,6 @@ rotations=$(rounds 40 5)
 		answer 4 a.example.com 443 >>"$TMP/handshakes"
 	done
 ) &
-JOBS_+=("$!")
 load_pid=$!
 handshakes() { wc -l <"$TMP/handshakes"; }
 for ((i = 0; i < rotations || $(handshakes) < 5; i++)); do

@@ -136,10 +136,10 @@ before=$(restored routing)
 	in_ns node ip rule del pref 57 2>/dev/null || true
 	sleep 0.02
 done) &
-JOBS_+=("$!")
+remover=$!
 wait_until 15 unfought
 say "ok: the log says that it is not fought"
-kill "${JOBS_[-1]}"
+kill "$remover"
 expect_between "times it was put back until then" $(($(restored routing) - before)) 3 6
 weft status --wait --timeout $((WITHIN * SLOWER)) >/dev/null || fail "not ready after that"
 

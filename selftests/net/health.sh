@@ -80,7 +80,6 @@ weftd_start --health off
 expect_eq "off" "$(ask /healthz || true)" "000"
 weftd_stop
 in_ns_exec node python3 -m http.server --bind 127.0.0.1 15022 >/dev/null 2>&1 &
-JOBS_+=("$!")
 wait_until 5 in_ns node curl -s -o /dev/null http://127.0.0.1:15022/
 weftd_start
 expect_match "the default is no reason not to start" "$(tail -5 "$TMP/weftd.log")" 'health is not answered for at 127.0.0.1:15022'

@@ -36,7 +36,6 @@ exec 7<>"$TMP/go"
 last_bytes() {
 	(in_ns_exec "$2" "$APPS/connect-kinds" late-bytes "$3" "$4" <"$TMP/go" >"$TMP/said.$1" 7>&-) &
 	clients+=($!)
-	JOBS_+=($!)
 }
 
 half() { [ "$(cat "$TMP"/said.* | grep -c half)" = "$1" ]; }

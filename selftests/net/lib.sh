@@ -29,7 +29,6 @@ declare -A ACCOUNT # of pods that have one of their own
 declare -A NO_RST # namespaces where tcp-raw can be used
 PODS=()   # name:namespace, in the order of pod_add
 REMOTES=() # those of other nodes
-JOBS_=()  # process ids to end with the test
 WEFTD=    # process id of the running weftd
 NICS=nic0 # for weftd's --nic; empty: as it finds them
 FAILED=0  # rows that did not hold
@@ -196,7 +195,8 @@ cleanup() {
 	fi
 	exec 2>/dev/null # the shell's own remarks about what is killed below
 	[ -z "$CGROUP" ] || echo "$BASHPID" >"${CGROUP%/*}/cgroup.procs"
-	for pid in "${JOBS_[@]}" $WEFTD; do
+	# Those of its own that still run: the number of one that has ended may be another process's by now.
+	for pid in $(jobs -rp; jobs -sp); do
 		kill -9 "$pid"
 	done
 	for name in $(ip netns list | awk '{print $1}' | grep "^$ID-"); do
@@ -383,7 +383,6 @@ weftd2_start() {
 	(in_ns_exec world "$OUT/weftd" --state-dir "$TMP/state2" --run-dir "$TMP/run2" --bpffs "$TMP/bpf/weft2" --cgroup "$CGROUP" --nic eth0 \
 		--node-name two "$@") 2>>"$TMP/weftd2.log" &
 	WEFTD2=$!
-	JOBS_+=("$WEFTD2")
 	wait_until 30 weft2 status --wait
 }
 
@@ -625,7 +624,6 @@ start_in() {
 	shift
 	(in_ns_exec "$ns" "$@") &
 	STARTED=$!
-	JOBS_+=("$STARTED")
 }
 
 # echo_start POD PORT[,PORT...] PREFIX [OPTION]
@@ -654,7 +652,6 @@ in_pod_exec() {
 app_start() {
 	: >"$TMP/$1.log" # at once: apps_ready must not see what an earlier one has said
 	(in_pod_exec "$@") >>"$TMP/$1.log" 2>&1 &
-	JOBS_+=("$!")
 }
 
 # apps_ready POD...: several at a time, since an emulated machine needs long to start one

@@ -72,7 +72,7 @@ expect_match "no time" "$(weft logs --since soon 2>&1 || true)" '^weft: --since:
 # What comes.
 follow() { # appends: the file may be emptied
 	"$OUT/weft" --run-dir "$TMP/run" logs -f -o json "$@" >>"$TMP/followed" &
-	FOLLOWER=$! JOBS_+=("$!")
+	FOLLOWER=$!
 }
 followed() { jq -rs '[.[].path] | join(" ")' "$TMP/followed"; }
 follow --last 0 --from client

@@ -51,7 +51,6 @@ weftd_at() { # NODE NIC
 	(in_ns_exec "$1" "$OUT/weftd" --state-dir "$dir/state" --run-dir "$dir/run" --bpffs "$TMP/bpf/$1" --cgroup "$CGROUP/$1" --nic "$2" \
 		--node-name "$1" --workers 1 "${@:3}") 2>>"$TMP/weftd-$1.log" &
 	PIDS[$1]=$!
-	JOBS_+=("$!")
 	wait_until 30 weft_at "$1" status --wait
 }
 with_ca() { echo --ca-cert "$TMP/$1.ca.crt" --ca-key "$TMP/$1.ca.key" --ca-root "$TMP/$1.roots" --workload-cert-ttl 10; }
@@ -131,7 +130,6 @@ row "an identity each" "$(identity_of node valid) $(identity_of world valid)" "1
 
 load &
 LOAD=$!
-JOBS_+=("$LOAD")
 before=$(signed node)
 sleep "$ROUNDS_S"
 [ "$(signed node)" -gt $((before + 1)) ] || fail "certificates are not renewed: $before, then $(signed node)"

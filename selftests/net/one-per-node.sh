@@ -52,7 +52,6 @@ for WEFT_ATTACH in tcx clsact; do
 
 	(in_ns_exec elsewhere "$OUT/weftd" --state-dir "$TMP/state2" --run-dir "$TMP/run2" --bpffs "$TMP/bpf/second" \
 		--cgroup "$CGROUP/second") 2>>"$TMP/second.log" &
-	JOBS_+=("$!")
 	wait_until 30 "$OUT/weft" --run-dir "$TMP/run2" status --wait
 	say "ok: $WEFT_ATTACH: in another network namespace it is let in"
 	second elsewhere --detach

@@ -63,11 +63,12 @@ attached() {
 	echo "${found[*]}"
 }
 
+holders=()
 for family in 4 6; do
 	load_start client "$TMP/held.$family" "$(vip $family 10)" 9000 -n 5 -c 5 -s hello -e hold --every 100 --ready "$TMP/ready.$family"
+	holders+=("$STARTED")
 	wait_until 5 test -e "$TMP/ready.$family"
 done
-holders=("${JOBS_[@]: -2}")
 
 weftd_stop
 refused "a larger table" "room for $ROOM.*--max-connections $ROOM.*--detach" --max-connections 2000

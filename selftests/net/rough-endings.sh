@@ -84,7 +84,6 @@ before=$(all_of upstream_cx_total)
 overflow=$(all_of upstream_cx_overflow)
 watch_counts &
 watcher=$!
-JOBS_+=("$watcher")
 
 start=$EPOCHREALTIME
 seed=${WEFT_SEED:-$((RANDOM * 32768 + RANDOM))}

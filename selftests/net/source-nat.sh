@@ -49,7 +49,6 @@ while True:
             print(4, sender[0])
         elif s is six and data[:1] == b"\2":
             print(6, sender[0])') >>"$TMP/icmp.$1" &
-	JOBS_+=("$!")
 	wait_until 10 grep -q ready "$TMP/icmp.$1"
 }
 hear other

@@ -48,7 +48,6 @@ fake_start() {
 	: >"$TMP/fake.log"
 	python3 "$ROOT/selftests/net/terminal-weftd.py" "$TMP/fake/weftd.sock" >"$TMP/fake.log" &
 	FAKE=$!
-	JOBS_+=("$!")
 	wait_until 10 grep -q listening "$TMP/fake.log"
 }
 fake_start

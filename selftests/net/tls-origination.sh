@@ -242,7 +242,6 @@ wait_until 10 is_copied
 # Files that change count from the next connection on, and no request fails meanwhile.
 (while [ ! -e "$TMP/enough" ]; do ask 4 mutual 11; done >"$TMP/rotated") &
 loop=$!
-JOBS_+=("$loop")
 sleep 0.5
 cp "$PKI/client2.crt" "$PKI/next.crt"
 cp "$PKI/client2.key" "$PKI/next.key"
@@ -260,7 +259,6 @@ at_door() { in_ns world curl -sS -g -w ' %{http_code}\n' "http://$(hostport "$(a
 rm "$TMP/enough"
 (while [ ! -e "$TMP/enough" ]; do at_door; done | grep -o '[0-9]*$' >"$TMP/rotated") &
 loop=$!
-JOBS_+=("$loop")
 secret mine client | apply
 is_rotated() { at_door | grep -q 'client=client '; }
 wait_until 30 is_rotated

@@ -121,7 +121,6 @@ stay() {
 	local fd
 	mkfifo "$TMP/$1.in"
 	tunnels stay 443 "$2" "$PKI/a.crt" "$TMP/$1.in" >"$TMP/$1.out" 2>"$TMP/$1.err" &
-	JOBS_+=("$!")
 	exec {fd}>"$TMP/$1.in"
 	OPEN[$1]=$fd
 }

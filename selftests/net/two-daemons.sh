@@ -33,7 +33,6 @@ expect_eq "what a dead daemon left can be taken out from anywhere" "$(pinned)" "
 held() { ! flock -n "$1" true; }
 for lock in "$TMP/state/weftd.lock" "$TMP/run/weftd.lock" "$TMP/bpf/weft"; do
 	flock "$lock" sleep 0.3 &
-	JOBS_+=("$!")
 	wait_until 5 held "$lock"
 	weftd_start
 	weftd_kill9

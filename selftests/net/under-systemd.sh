@@ -18,7 +18,6 @@ s.bind(sys.argv[1])
 text = s.recv(100)
 open(sys.argv[2] + ".new", "wb").write(text)
 os.rename(sys.argv[2] + ".new", sys.argv[2])' "$TMP/notify" "$1" &
-	JOBS_+=($!)
 	wait_until 5 test -S "$TMP/notify"
 }
 

@@ -83,6 +83,7 @@ say "ok: one can"
 xdp_verdict world eth1 pass
 wait_until 5 says '^nic0 native,nic1 native$'
 say "ok: both can"
+holders=()
 for family in 4 6; do
 	for to in 10 11; do
 		before=$(forwarded)
@@ -92,10 +93,10 @@ for family in 4 6; do
 		row "IPv$family: forwarded by XDP" $(($(forwarded) > before + LARGE / 1000)) 1
 		load_start other "$TMP/held.$family.$to" "$(lb $family $to)" 9000 -n 1 -s hello -e hold --every 20 \
 			-t $((5000 * SLOWER)) --ready "$TMP/ready.$family.$to"
+		holders+=("$STARTED")
 		wait_until 5 test -e "$TMP/ready.$family.$to"
 	done
 done
-holders=("${JOBS_[@]: -4}")
 wait_until 3 used
 say "ok: XDP forwards"
 

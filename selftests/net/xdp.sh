@@ -169,12 +169,13 @@ wait_until 30 no_conns
 # Connection tracking has not seen what XDP has forwarded, and must not mind.
 sysctl_in node net/netfilter/nf_conntrack_tcp_be_liberal=1
 drop_invalid -A
+holders=()
 for family in 4 6; do
 	load_start other "$TMP/held.$family" "$(lb $family 10)" 9000 -n 10 -c 10 -s hello -e hold --every $((50 * SLOWER)) \
 		-t $((5000 * SLOWER)) --ready "$TMP/ready.$family"
+	holders+=("$STARTED")
 	wait_until 5 test -e "$TMP/ready.$family"
 done
-holders=("${JOBS_[@]: -2}")
 for mode in native off generic off native; do
 	weftd_stop
 	weftd_start --xdp $mode
