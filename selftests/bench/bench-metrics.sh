@@ -43,12 +43,9 @@ node_with_services() {
 }
 
 start_weft() {
-	local all
 	FILL=(/usr/bin/python3 "$BENCH/traffic-fill.py" "$TMP/bpf/weft") # ROWS REPORTERS [more]
-	all=$(taskset -p -c $BASHPID | sed 's/.*: //')
-	taskset -p -c "$PROXY_CPU" $BASHPID >/dev/null # which both inherit
-	weftd_start --workers 1 --metrics $ADDRESS --metrics-series-max 10000000
-	taskset -p -c "$all" $BASHPID >/dev/null
+	weft_up "$PROXY_CPU" --workers 1 --metrics $ADDRESS --metrics-series-max 10000000
+	wait_until 5 pods_attached
 	{
 		rules_pods
 		PROTOCOL=http rules_service echo "${VIP[requests]}" 8000:8080

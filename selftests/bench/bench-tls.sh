@@ -110,11 +110,7 @@ weft_rules() {
 }
 
 start_weft() {
-	local all
-	all=$(taskset -p -c $BASHPID | sed 's/.*: //')
-	taskset -p -c "$PROXY_CPU" $BASHPID >/dev/null # which the proxy inherits
-	weftd_start --workers 1
-	taskset -p -c "$all" $BASHPID >/dev/null
+	weft_up "$PROXY_CPU" --workers 1
 	weft_rules | apply
 	wait_until 5 proxy_answers
 	PROXY[weft]=$(proxy_pid)

@@ -35,7 +35,7 @@ weft_up() {
 	# shellcheck disable=SC2046 # words are meant
 	(in_ns_exec node taskset -c "$1" "$(built)/weftd" $(weftd_options) "${@:2}") 2>>"$TMP/weftd.log" &
 	WEFTD=$!
-	DAEMON[$WAY]=$WEFTD
+	DAEMON[${WAY:-weft}]=$WEFTD
 	wait_until 30 weft status --wait
 }
 
